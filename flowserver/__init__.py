@@ -1,0 +1,87 @@
+"""flowserver: the marketing-automation server an agency runs for all its clients."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Flask, request
+
+__version__ = "0.1.0"
+
+
+def create_app(config=None) -> Flask:
+    """Build the application: settings, extensions, blueprints, error pages – nothing else.
+
+    ``config`` is a :class:`flowserver.config.Config`; without one the environment is read.
+    """
+    from flowserver import config as settings
+    from flowserver import extensions, jobqueue, registry
+
+    config = config or settings.read()
+    config.data.mkdir(parents=True, exist_ok=True)
+    app = Flask(__name__)
+    app.config.from_mapping(flask_settings(config))
+    app.extensions["config"] = config
+
+    extensions.db.init_app(app)
+    extensions.migrate.init_app(app, extensions.db, directory=str(migrations_folder()))
+    extensions.login.init_app(app)
+    extensions.csrf.init_app(app)
+    with app.app_context():
+        extensions.prepare_engine(extensions.db.engine)
+    jobqueue.init_app(app, config.extra.get("queue") or _redis_queue(config))
+
+    @app.before_request
+    def _begin() -> None:
+        extensions.read_only(request.method in ("GET", "HEAD", "OPTIONS"))
+        extensions.enter_workspace(None)
+
+    for module in registry.modules("flowserver.blueprints"):
+        if hasattr(module, "init_app"):
+            module.init_app(app)
+        if hasattr(module, "bp"):
+            app.register_blueprint(module.bp)
+    return app
+
+
+def flask_settings(config) -> dict:
+    """Our settings in the words of Flask and its extensions."""
+    return {
+        "SECRET_KEY": config.secret_key,
+        "SECRET_KEY_FALLBACKS": list(config.old_secret_keys),
+        "SQLALCHEMY_DATABASE_URI": config.database_url,
+        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_pre_ping": not config.database_url.startswith("sqlite")},
+        "SESSION_COOKIE_SECURE": config.secure,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_COOKIE_NAME": "flowserver",
+        "WTF_CSRF_TIME_LIMIT": None,
+        "MAX_CONTENT_LENGTH": config.max_upload + 1024 * 1024,
+        "MAX_FORM_MEMORY_SIZE": 2 * 1024 * 1024,
+        "TESTING": config.testing,
+        "BOOTSTRAP_SERVE_LOCAL": True,
+        "MAIL_SERVER": config.mail_server or "127.0.0.1",
+        "MAIL_PORT": config.mail_port if config.mail_server else config.mailbox_port,
+        "MAIL_USERNAME": config.mail_username or None,
+        "MAIL_PASSWORD": config.mail_password or None,
+        "MAIL_USE_TLS": config.mail_use_tls,
+        "MAIL_USE_SSL": config.mail_use_ssl,
+        "MAIL_DEFAULT_SENDER": config.mail_default_sender or None,
+        "MAIL_SUPPRESS_SEND": False,
+    }
+
+
+def migrations_folder() -> Path:
+    """Where Alembic's folder is: beside the package in a checkout, inside it in an installed wheel."""
+    here = Path(__file__).parent
+    inside = here / "migrations"
+    return inside if inside.exists() else here.parent / "migrations"
+
+
+def _redis_queue(config):
+    import redis
+
+    from flowserver.jobqueue import RedisQueue
+
+    url = config.redis_url or f"unix://{config.data / 'valkey.sock'}"
+    return RedisQueue(redis.Redis.from_url(url, socket_connect_timeout=2))

@@ -1,0 +1,157 @@
+"""What a node sees and what it may answer: contacts, items, outcomes and the context it speaks to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+
+@dataclass(slots=True)
+class Contact:
+    """One person as the nodes see it. Changes go through :meth:`Context.change_contact` and show here at once."""
+
+    id: int
+    workspace_id: int
+    email: str | None = None
+    phone: str | None = None  # E.164
+    external_id: str | None = None
+    first_name: str = ""
+    last_name: str = ""
+    fields: dict[str, Any] = field(default_factory=dict)
+    score: int = 0
+    email_consent: str = "none"  # none, given, withdrawn
+    sms_consent: str = "none"
+    status: str = "active"  # active, suppressed, bounced
+    owner_id: int | None = None
+    locale: str = ""
+    tags: set[str] = field(default_factory=set)  # names; loaded where a node needs "tags"
+    lists: set[int] = field(default_factory=set)  # ids; loaded where a node needs "lists"
+
+
+@dataclass(slots=True)
+class Sent:
+    """What became of an earlier message of the same enrollment. Instants are UTC."""
+
+    state: str
+    planned_at: datetime
+    accepted_at: datetime | None = None
+    delivered_at: datetime | None = None
+    failed_at: datetime | None = None
+    opened_at: datetime | None = None
+    clicked_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class Fact:
+    """An event of the contact, as a waiting step or a condition sees it."""
+
+    type: str
+    at: datetime
+    subject: str = ""
+    data: Mapping[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class Item:
+    """One contact standing at one step.
+
+    ``parked_at`` is when it began to wait at this step; ``None`` while it arrives. ``messages`` maps the key of an
+    earlier step to what became of its message; ``events`` are the contact's events since the enrollment began.
+    """
+
+    enrollment_id: int
+    contact: Contact
+    step: str = ""
+    visit: int = 1
+    parked_at: datetime | None = None
+    triggered_at: datetime | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+    messages: dict[str, Sent] = field(default_factory=dict)
+    events: Sequence[Fact] = ()
+    chain: int = 0
+    flow_id: int = 0
+
+
+@dataclass(slots=True, frozen=True)
+class Go:
+    """Go on through ``port``. ``skipped`` says in one reason code why the step did nothing."""
+
+    port: str = "next"
+    skipped: str | None = None
+    facts: Mapping[str, Any] | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Park:
+    """Stay at this step until ``until`` (UTC), or until the event ``awaits`` happens.
+
+    ``absolute`` marks a date rather than a duration: a pause of the flow does not move it.
+    """
+
+    until: datetime
+    awaits: str | None = None
+    absolute: bool = False
+    reason: str | None = None
+    facts: Mapping[str, Any] | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Leave:
+    """End the enrollment with ``reason``; ``label`` and ``outcome`` are the author's words for the report."""
+
+    reason: str
+    label: str | None = None
+    outcome: str | None = None
+    facts: Mapping[str, Any] | None = None
+
+
+Outcome = Go | Park | Leave
+
+
+@dataclass(slots=True, frozen=True)
+class Plan:
+    """Answer to a wish to send: planned (``ok``), or why not, or until when it must be held."""
+
+    ok: bool
+    reason: str | None = None
+    hold_until: datetime | None = None
+
+
+class Context(Protocol):
+    """The only way out for a node. It performs nothing: it collects what the engine will write."""
+
+    now: datetime
+    zone: ZoneInfo  # the client's
+
+    def send(self, batch: Sequence[Item], channel: str, settings: Mapping[str, Any]) -> Sequence[Plan]:
+        """Plan one message per item through ``channel`` (``email``, ``sms``); an answer each, in order."""
+
+    def change_contact(self, item: Item, **changes: Any) -> None:
+        """Change core fields or ``fields={key: value}`` (``None`` clears); raises ``field_changed`` where it differs."""
+
+    def add_tag(self, item: Item, tag: str) -> bool:
+        """Put a tag on; ``False`` when it was there."""
+
+    def remove_tag(self, item: Item, tag: str) -> bool:
+        """Take a tag off; ``False`` when it was not there."""
+
+    def join_list(self, item: Item, list_id: int) -> bool:
+        """Add to a list; ``False`` when already on it."""
+
+    def leave_list(self, item: Item, list_id: int) -> bool:
+        """Take off a list; ``False`` when not on it."""
+
+    def change_score(self, item: Item, points: int, reason: str) -> None:
+        """Add ``points`` (may be negative) to the score ledger."""
+
+    def notify(self, item: Item, to: Sequence[str], subject: str, text: str) -> Plan:
+        """Plan a mail to the team (never counted as contact mail)."""
+
+    def emit(self, item: Item, type: str, subject: str = "", data: Mapping[str, Any] | None = None) -> None:
+        """Record an event about the contact; it may start other flows."""
+
+    def pick(self, item: Item, weights: Sequence[int]) -> int:
+        """A fixed choice for this contact and step: the index of one weight. Same input, same answer, for ever."""

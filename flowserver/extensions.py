@@ -1,0 +1,145 @@
+"""Extensions, created unbound and bound in ``create_app``; the tenant filter; how SQLite is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from flask_login import LoginManager
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from flask_wtf import CSRFProtect
+from sqlalchemy import event, orm
+
+
+class UtcDateTime(sa.types.TypeDecorator[datetime]):
+    """An aware instant, always UTC: refuses naive values, gives aware ones back on SQLite too."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Base(orm.DeclarativeBase):
+    """Base of all tables. Constraint names are fixed, so that migrations can name them on every database."""
+
+    metadata = sa.MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+db = SQLAlchemy(model_class=Base, disable_autonaming=True)
+migrate = Migrate(render_as_batch=True, compare_type=True)
+login = LoginManager()
+csrf = CSRFProtect()
+
+
+# --- tenancy: one place adds the filter to every ORM query -----------------------------------------
+
+EVERYONE = -1
+_workspace: ContextVar[int | None] = ContextVar("workspace", default=None)
+
+
+class OfWorkspace:
+    """Mixin of every table whose rows belong to one client account."""
+
+    workspace_id: orm.Mapped[int] = orm.mapped_column(sa.BigInteger().with_variant(sa.Integer, "sqlite"))
+
+
+class NoWorkspace(RuntimeError):
+    """An ORM query touched client rows without saying whose: always a bug, never shown as data."""
+
+
+@contextmanager
+def workspace(workspace_id: int) -> Iterator[None]:
+    """Within the block every ORM query sees the rows of this workspace only."""
+    token = _workspace.set(workspace_id)
+    try:
+        yield
+    finally:
+        _workspace.reset(token)
+
+
+@contextmanager
+def every_workspace() -> Iterator[None]:
+    """Within the block ORM queries see all clients: for agency pages and jobs, which must filter themselves."""
+    with workspace(EVERYONE):
+        yield
+
+
+def current_workspace() -> int | None:
+    """The workspace the filter is set to; ``EVERYONE`` or ``None`` when there is none."""
+    return _workspace.get()
+
+
+def enter_workspace(workspace_id: int | None) -> None:
+    """Set the filter for the rest of a request (requests have a context of their own)."""
+    _workspace.set(workspace_id)
+
+
+@event.listens_for(orm.Session, "do_orm_execute")
+def _filter_by_workspace(state: orm.ORMExecuteState) -> None:
+    if state.is_column_load or state.is_relationship_load:
+        return
+    if not any(issubclass(mapper.class_, OfWorkspace) for mapper in state.all_mappers):
+        return
+    wanted = _workspace.get()
+    if wanted is None:
+        raise NoWorkspace(f"no workspace chosen for {state.statement}")
+    if wanted != EVERYONE:
+        state.statement = state.statement.options(
+            orm.with_loader_criteria(OfWorkspace, lambda cls: cls.workspace_id == wanted, include_aliases=True)
+        )
+
+
+# --- SQLite ------------------------------------------------------------------------------------------
+
+_reading: ContextVar[bool] = ContextVar("reading", default=False)
+
+
+def read_only(value: bool) -> None:
+    """Say that what follows only reads, so that on SQLite it need not wait for the writer."""
+    _reading.set(value)
+
+
+def prepare_engine(engine: sa.Engine) -> None:
+    """SQLite: WAL, synchronous=FULL, and write transactions that take the lock at once (no upgrade, no deadlock)."""
+    if engine.dialect.name != "sqlite":
+        return
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # we begin transactions ourselves, below
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "busy_timeout=10000",
+            "cache_size=-32768",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if _reading.get() else "BEGIN IMMEDIATE")

@@ -1,0 +1,62 @@
+"""Tables only, one file per family."""
+
+from flowserver.models.accounts import (
+    Access,
+    Agency,
+    Alert,
+    ApiKey,
+    Connection,
+    Invitation,
+    User,
+    Workspace,
+)
+from flowserver.models.flows import Decision, Enrollment, Event, Flow, FlowEdit, FlowVersion
+from flowserver.models.messages import Engagement, Lease, Message, RateWindow, Worker
+from flowserver.models.people import (
+    Consent,
+    Contact,
+    ContactList,
+    ContactTag,
+    Field,
+    Form,
+    Import,
+    Membership,
+    ScoreEntry,
+    Signup,
+    Suppression,
+    Tag,
+)
+
+__all__ = [
+    "Access",
+    "Agency",
+    "Alert",
+    "ApiKey",
+    "Connection",
+    "Consent",
+    "Contact",
+    "ContactList",
+    "ContactTag",
+    "Decision",
+    "Engagement",
+    "Enrollment",
+    "Event",
+    "Field",
+    "Flow",
+    "FlowEdit",
+    "FlowVersion",
+    "Form",
+    "Import",
+    "Invitation",
+    "Lease",
+    "Membership",
+    "Message",
+    "RateWindow",
+    "ScoreEntry",
+    "Signup",
+    "Suppression",
+    "Tag",
+    "User",
+    "Worker",
+    "Workspace",
+]

@@ -1,0 +1,39 @@
+"""Column shorthands shared by all tables."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from flowserver.clock import now
+from flowserver.extensions import Base, OfWorkspace, UtcDateTime
+
+BigId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+Json = sa.JSON().with_variant(JSONB, "postgresql")
+
+Pk = Annotated[int, mapped_column(BigId, primary_key=True, autoincrement=True)]
+Ref = Annotated[int, mapped_column(BigId)]
+Instant = Annotated[datetime, mapped_column(UtcDateTime)]
+Dict = Annotated[dict[str, Any], mapped_column(Json, default=dict)]
+List = Annotated[list[Any], mapped_column(Json, default=list)]
+
+
+class Row(Base):
+    """Every table has an id and a creation time."""
+
+    __abstract__ = True
+
+    id: Mapped[Pk]
+    created_at: Mapped[Instant] = mapped_column(default=now)
+
+
+class WorkspaceRow(OfWorkspace, Row):
+    """A row that belongs to one client account; the tenant filter covers it."""
+
+    __abstract__ = True
+
+    workspace_id: Mapped[int] = mapped_column(BigId, sa.ForeignKey("workspace.id"), index=True)

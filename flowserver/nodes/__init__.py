@@ -1,0 +1,1 @@
+"""What a flow can do: one file a trigger, action or condition."""

@@ -1,0 +1,247 @@
+"""What every node is made of: settings with rules, a form with labels, a decision in plain Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, ClassVar
+
+import marshmallow as ma
+import wtforms
+from marshmallow import fields
+
+from flowserver.domain import duration
+from flowserver.domain.steps import Context, Fact, Item, Outcome
+from flowserver.errors import Invalid, flat
+from flowserver.text import N_, Text
+
+Names = Callable[[str, Any], str]
+"""``names("list", 12)`` → "Newsletter": how a summary says what an id refers to."""
+
+
+class Settings(ma.Schema):
+    """Rules of a node's settings. Unknown keys are refused, so that a typing error is found."""
+
+    class Meta:
+        unknown = ma.RAISE
+
+    error_messages = {"unknown": N_("Unknown setting"), "type": N_("Write the settings as an object")}
+
+
+class Ref(fields.Field[Any]):
+    """A reference to an object of the workspace: an id in the database, a name in text.
+
+    ``source`` is the kind of object: ``list``, ``tag``, ``field``, ``user``, or ``step`` (an earlier step's key).
+    Names are resolved to ids by ``services/options.py`` when a definition comes in.
+    """
+
+    def __init__(self, source: str, **kwargs: Any):
+        super().__init__(metadata={"source": source, **kwargs.pop("metadata", {})}, **kwargs)
+        self.source = source
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
+            raise ma.ValidationError(N_("Choose one"))
+        return value
+
+
+class Duration(fields.Field[Any]):
+    """``{"days": 3}``: exactly one of minutes, hours, days; 0 to 365 days. Kept as written."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        try:
+            duration.parse(value)
+        except Invalid as error:
+            raise ma.ValidationError(flat(error.messages)) from None
+        return dict(value)
+
+
+def span(raw: Mapping[str, int]) -> timedelta:
+    """The length of an already checked duration setting."""
+    unit, amount = next(iter(raw.items()))
+    return timedelta(**{unit: amount})
+
+
+# --- forms ---------------------------------------------------------------------------------------------
+
+
+class ChoiceOf(wtforms.SelectField):
+    """A choice whose options ``services/options.py`` fills in, so that a node never queries."""
+
+    def __init__(self, label: str = "", source: str = "", **kwargs: Any):
+        self.source = source
+        kwargs.setdefault("validate_choice", False)  # the settings' rules and the resolver check it
+        super().__init__(label, choices=[], coerce=_id_or_text, **kwargs)
+
+
+def _id_or_text(value: Any) -> Any:
+    text = "" if value is None else str(value)
+    return int(text) if text.isdigit() else text
+
+
+class DurationField(wtforms.Field):
+    """Two inputs, ``<name>-amount`` and ``<name>-unit``; its data is ``{"days": 3}``, or what was typed if that is no number."""
+
+    units = (("minutes", N_("minutes")), ("hours", N_("hours")), ("days", N_("days")))
+
+    def __init__(self, label: str = "", **kwargs: Any):
+        self.amount: str = ""
+        self.unit: str = "days"
+        super().__init__(label, **kwargs)
+
+    def process(self, formdata: Any, data: Any = wtforms.utils.unset_value, extra_filters: Any = None) -> None:
+        data = self.default if data is wtforms.utils.unset_value else data
+        self.data = data
+        if isinstance(data, Mapping) and data:
+            self.unit, self.amount = next((unit, str(amount)) for unit, amount in data.items())
+        if formdata is not None and f"{self.name}-amount" in formdata:
+            self.amount = formdata.get(f"{self.name}-amount", "").strip()
+            self.unit = formdata.get(f"{self.name}-unit", "days")
+            self.data = {self.unit: int(self.amount) if self.amount.lstrip("-").isdigit() else self.amount}
+
+
+class NodeForm(wtforms.Form):
+    """Labels and widgets for a node's settings; the rules stay in ``Settings``."""
+
+    def to_settings(self) -> dict[str, Any]:
+        """What was filled in, in the shape of the settings; empty optional answers are left out."""
+        return {name: value for name, value in self.data.items() if value not in (None, "")}
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings in the shape of the form's fields."""
+        return dict(settings)
+
+
+# --- nodes ---------------------------------------------------------------------------------------------
+
+
+class Node:
+    """A type of step. ``name`` is stored in saved flows: never rename it."""
+
+    name: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    icon: ClassVar[str] = "flow"  # a symbol of templates/macros/icons.html
+    group: ClassVar[str] = ""
+    revision: ClassVar[int] = 1
+    needs: ClassVar[frozenset[str]] = frozenset()  # "tags", "lists", "messages", "events", "suppression", "caps"
+
+    class Settings(Settings):
+        """No settings."""
+
+    class Form(NodeForm):
+        """No questions."""
+
+    def __init__(self, settings: Mapping[str, Any]):
+        self.settings = settings
+
+    @classmethod
+    def upgrade(cls, old: Mapping[str, Any], revision: int) -> dict[str, Any]:
+        """Settings of an earlier ``revision`` in today's shape."""
+        return dict(old)
+
+    @classmethod
+    def load(cls, raw: Mapping[str, Any], revision: int = 1) -> dict[str, Any]:
+        """Check raw settings. Returns them cleaned; raises :class:`Invalid` with a message per field."""
+        if revision != cls.revision:
+            raw = cls.upgrade(raw, revision)
+        try:
+            return dict(cls.Settings().load(dict(raw)))
+        except ma.ValidationError as error:
+            raise Invalid(error.normalized_messages()) from None
+
+    def summary(self, names: Names) -> str:
+        """The step in a few words, as its card shows it."""
+        return self.title
+
+    def problems(self, before: Sequence[Any]) -> list[Problem]:
+        """What keeps this step from going live (fix), or deserves a look (check).
+
+        ``before``: the compiled steps that come earlier on some path to this one.
+        """
+        return []
+
+
+class Problem:
+    """One thing a person should look at: ``kind`` is ``fix`` (blocks going live) or ``check``."""
+
+    __slots__ = ("field", "kind", "step", "text")
+
+    def __init__(self, kind: str, text: str, step: str = "", field: str = ""):
+        self.kind, self.text, self.step, self.field = kind, text, step, field
+
+    def __repr__(self) -> str:
+        return f"Problem({self.kind!r}, {str(self.text)!r}, step={self.step!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Problem) and repr(self) == repr(other)
+
+    def __hash__(self) -> int:
+        return hash(repr(self))
+
+
+def fix(text: str, field: str = "") -> Problem:
+    """A problem that blocks going live."""
+    return Problem("fix", text, field=field)
+
+
+def check(text: str, field: str = "") -> Problem:
+    """Something worth a look that does not block."""
+    return Problem("check", text, field=field)
+
+
+class Action(Node):
+    """A step of a flow. ``ports`` are its ways out; lanes in the definition carry the same names."""
+
+    ports: ClassVar[tuple[str, ...]] = ("next",)
+    sends: ClassVar[str] = ""  # "email" or "sms" where it sends to the contact
+    waits: ClassVar[bool] = False  # shown in the gap between two cards, not as a card
+
+    def execute(self, batch: Sequence[Item], ctx: Context) -> Sequence[Outcome]:
+        """Decide for every item that arrives: one outcome each, in order."""
+        raise NotImplementedError
+
+    def resume(self, batch: Sequence[Item], ctx: Context) -> Sequence[Outcome]:
+        """Decide for items that had parked here and are due again. By default as on arrival (a held send)."""
+        return self.execute(batch, ctx)
+
+
+class Condition(Node):
+    """A question with the answer yes or no, asked at the moment it is reached. A missing value answers no."""
+
+    def holds(self, item: Item, ctx: Context) -> bool:
+        """Whether the answer is yes for this contact now."""
+        raise NotImplementedError
+
+    def facts(self, item: Item) -> Mapping[str, Any]:
+        """The few values that decided, for the decision log."""
+        return {}
+
+    def question(self, names: Names) -> str:
+        """The question in words: "Has a mobile number?"."""
+        return self.title
+
+
+class Trigger(Node):
+    """What lets a contact into a flow."""
+
+    listens_to: ClassVar[tuple[str, ...]] = ()  # event types
+    reentry: ClassVar[str] = "once"  # default: once, after_finish
+    default_wait: ClassVar[Mapping[str, int]] = {"minutes": 10}
+    offers_existing: ClassVar[bool] = False  # "those who already match" can be let in at activation
+
+    def admits(self, event: Fact) -> bool:
+        """Whether this event lets its contact in."""
+        raise NotImplementedError
+
+    def still_holds(self, item: Item) -> bool:
+        """Asked at the end of the start wait, for triggers that describe a state."""
+        return True
+
+    def existing(self) -> Mapping[str, Any] | None:
+        """The rule for contacts who already match (``{"list": 12}`` or ``{"all": True}``); ``None``: cannot be asked."""
+        return None
+
+    def sentence(self, names: Names) -> Text:
+        """ "When a contact joins the list Newsletter": how the flow starts, without the wait."""
+        return Text(self.title)

@@ -1,0 +1,19 @@
+"""All nodes there are, by name, found by walking the folders."""
+
+from flowserver.nodes.base import Action, Condition, Trigger
+from flowserver.registry import discover
+
+
+def triggers() -> dict[str, type[Trigger]]:
+    """Every trigger by name."""
+    return discover("flowserver.nodes.triggers", Trigger, "flowserver.nodes")
+
+
+def actions() -> dict[str, type[Action]]:
+    """Every action by name: what can stand in a list of steps."""
+    return discover("flowserver.nodes.actions", Action, "flowserver.nodes")
+
+
+def conditions() -> dict[str, type[Condition]]:
+    """Every condition by name: what an if/else can ask."""
+    return discover("flowserver.nodes.conditions", Condition, "flowserver.nodes")

@@ -1,0 +1,32 @@
+"""Words for people, written where they arise and translated where they are shown.
+
+``domain``, ``nodes`` and ``services`` know nothing of Flask, so they cannot call gettext.
+They return :class:`Text`: an ordinary English string that still remembers its message id and
+its values, so that a page can say it in the reader's language.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Text(str):
+    """An English sentence that can be translated later.
+
+    ``Text("Wait at most %(days)s days", days=365)`` *is* the English string; ``msgid`` and
+    ``params`` let the page look it up in a catalogue.
+    """
+
+    msgid: str
+    params: dict[str, Any]
+
+    def __new__(cls, msgid: str, **params: Any) -> Text:
+        self = super().__new__(cls, msgid % params if params else msgid)
+        self.msgid = msgid
+        self.params = params
+        return self
+
+
+def N_(msgid: str) -> Text:  # noqa: N802 - the name gettext's extractor looks for
+    """Mark a string for the catalogue without translating it yet."""
+    return Text(msgid)
