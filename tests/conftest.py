@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import tempfile
@@ -57,11 +58,9 @@ class RecordingQueue:
             self.rings.append((job, *ids))
 
     def drain(self, most: int = 500) -> None:
-        from flowserver import jobs
-
         while self.rings and most:
             job, *ids = self.rings.pop(0)
-            getattr(jobs, job)(*ids)
+            getattr(importlib.import_module(f"flowserver.jobs.{job}"), job)(*ids)
             most -= 1
         assert most, "the queue never came to rest"
 
