@@ -119,7 +119,10 @@ def trigger_settings(trigger: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def compile(
-    definition: Mapping[str, Any], triggers: Mapping[str, Any], actions: Mapping[str, Any], lenient: bool = False
+    definition: Mapping[str, Any],
+    triggers: Mapping[str, Any],
+    actions: Mapping[str, Any],
+    lenient: bool = False,
 ) -> Compiled:
     """Check a whole definition and compile it.
 
@@ -143,7 +146,9 @@ def compile(
 def _name(definition: Mapping[str, Any], mistakes: dict[str, Any]) -> str:
     if definition.get("format", 1) != 1:
         mistakes["format"] = [N_("This version reads format 1")]
-    for unknown in sorted(set(map(str, definition)) - {"format", "name", "trigger", "steps", "goal", "exit", "settings"}):
+    for unknown in sorted(
+        set(map(str, definition)) - {"format", "name", "trigger", "steps", "goal", "exit", "settings"}
+    ):
         mistakes[unknown] = [N_("Unknown setting")]
     return check_name(definition.get("name"), mistakes)
 
@@ -229,7 +234,13 @@ def _steps(raw: Any, actions: Mapping[str, Any], mistakes: dict[str, Any]) -> di
 
 
 def _step(
-    key: str, cls: Any, raw: Mapping[str, Any], path: str, number: int | None, depth: int, mistakes: dict[str, Any]
+    key: str,
+    cls: Any,
+    raw: Mapping[str, Any],
+    path: str,
+    number: int | None,
+    depth: int,
+    mistakes: dict[str, Any],
 ) -> Step:
     for lane in LANES:
         if lane in raw and lane not in cls.ports:

@@ -147,8 +147,8 @@ class Context(Protocol):
     def change_score(self, item: Item, points: int, reason: str) -> None:
         """Add ``points`` (may be negative) to the score ledger."""
 
-    def notify(self, item: Item, to: Sequence[str], subject: str, text: str) -> Plan:
-        """Plan a mail to the team (never counted as contact mail)."""
+    def notify(self, item: Item, to: Sequence[str]) -> Plan:
+        """Plan this step's mail to the team, or to the contact's owner when ``to`` is empty. Never counted as contact mail."""
 
     def emit(self, item: Item, type: str, subject: str = "", data: Mapping[str, Any] | None = None) -> None:
         """Record an event about the contact; it may start other flows."""

@@ -50,7 +50,10 @@ class ListJoined(Trigger):
 
         def to_settings(self) -> dict[str, Any]:
             scope = self.scope.data or ""
-            return {"scope": scope, **({"list": self.list.data} if scope == "list" and self.list.data else {})}
+            return {
+                "scope": scope,
+                **({"list": self.list.data} if scope == "list" and self.list.data else {}),
+            }
 
     def admits(self, event: Fact) -> bool:
         if self.settings["scope"] == "any":

@@ -1,0 +1,59 @@
+"""From a wall clock to an instant. A time that a daylight-saving change skips moves to the first that exists;
+a doubled one means the first (spec: store the zone and the wish, compute the instant late)."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def instant(day: date, at: time, zone: ZoneInfo) -> datetime:
+    """The UTC instant at which the clocks of ``zone`` show ``day``, ``at``."""
+    local = datetime.combine(day, at, tzinfo=zone)  # fold=0: the first of two
+    utc = local.astimezone(UTC)
+    if utc.astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None):
+        return utc
+    return _end_of_gap(local, zone)
+
+
+def exists(day: date, at: time, zone: ZoneInfo) -> bool:
+    """Whether the clocks of ``zone`` ever show this time."""
+    local = datetime.combine(day, at, tzinfo=zone)
+    return local.astimezone(UTC).astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None)
+
+
+def _end_of_gap(local: datetime, zone: ZoneInfo) -> datetime:
+    """The instant the clocks jump: inside a gap, reading the wall time with either offset straddles it."""
+    low = local.replace(fold=1).astimezone(UTC)
+    high = local.replace(fold=0).astimezone(UTC)
+    low, high = min(low, high), max(low, high)
+    before = low.astimezone(zone).utcoffset()
+    while high - low > timedelta(seconds=1):
+        middle = low + (high - low) / 2
+        if middle.astimezone(zone).utcoffset() == before:
+            low = middle
+        else:
+            high = middle
+    return high.replace(microsecond=0)
+
+
+def parse_time(raw: str) -> time:
+    """``"09:00"`` → time. Raises ``ValueError``."""
+    hours, _, minutes = raw.partition(":")
+    if not (hours.isdigit() and len(minutes) == 2 and minutes.isdigit()):
+        raise ValueError(raw)
+    return time(int(hours), int(minutes))
+
+
+def next_time(after: datetime, at: time, zone: ZoneInfo, weekday: int | None = None) -> datetime:
+    """The first instant at or after ``after`` at which the clocks of ``zone`` show ``at`` (on ``weekday``, 0 = Monday)."""
+    day = after.astimezone(zone).date()
+    for ahead in range(9):
+        candidate = day + timedelta(days=ahead)
+        if weekday is None or candidate.weekday() == weekday:
+            moment = instant(candidate, at, zone)
+            if moment >= after:
+                return moment
+    raise AssertionError("a week has seven days")

@@ -1,0 +1,34 @@
+"""Put a tag on the contact; a tag nobody has used yet is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import wtforms
+
+from flowserver.domain.steps import Context, Go, Item, Outcome
+from flowserver.nodes import base
+from flowserver.nodes.base import Action, Names, NodeForm
+from flowserver.nodes.conditions.has_tag import TagName
+from flowserver.text import N_, Text
+
+
+class AddTag(Action):
+    name = "add_tag"
+    title = N_("Add a tag")
+    icon = "tag"
+    group = "contact"
+    needs = frozenset({"tags"})
+
+    class Settings(base.Settings):
+        tag = TagName(required=True)
+
+    class Form(NodeForm):
+        tag = wtforms.StringField(N_("Tag"))
+
+    def execute(self, batch: Sequence[Item], ctx: Context) -> Sequence[Outcome]:
+        tag = self.settings["tag"]
+        return [Go(skipped=None if ctx.add_tag(item, tag) else "had_it") for item in batch]
+
+    def summary(self, names: Names) -> Text:
+        return Text("Add the tag “%(tag)s”", tag=self.settings.get("tag", ""))

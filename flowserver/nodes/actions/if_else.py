@@ -1,0 +1,68 @@
+"""Ask something about the contact at this moment and go one of two ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from marshmallow import fields
+
+from flowserver.domain import rules
+from flowserver.domain.steps import Context, Go, Item, Outcome
+from flowserver.errors import Invalid
+from flowserver.nodes import base
+from flowserver.nodes.base import Action, Names, NodeForm, Problem
+from flowserver.nodes.catalogue import conditions
+from flowserver.text import N_
+
+
+class IfElse(Action):
+    name = "if_else"
+    title = N_("If / else")
+    icon = "branch"
+    group = "decisions"
+    ports = ("then", "else")
+
+    class Settings(base.Settings):
+        if_ = fields.Raw(data_key="if", attribute="if", load_default=None)
+
+    class Form(NodeForm):
+        """The page puts it together from the forms of the conditions."""
+
+    def __init__(self, settings: Mapping[str, Any]):
+        super().__init__(settings)
+        try:
+            self.rule = rules.parse(settings.get("if"), conditions())
+        except Invalid:
+            self.rule = None  # an unfinished draft: `load` says what is wrong
+        self.needs = frozenset().union(*(condition.needs for condition in self.asked()))  # type: ignore[misc]
+
+    @classmethod
+    def load(cls, raw: Mapping[str, Any], revision: int = 1) -> dict[str, Any]:
+        settings = super().load(raw, revision)
+        try:
+            rules.parse(settings["if"], conditions())
+        except Invalid as error:
+            raise Invalid({"if": error.messages.get("_", error.messages)}) from None
+        return settings
+
+    def asked(self) -> list[Any]:
+        """Every condition of the rule."""
+        return list(self.rule.conditions()) if self.rule else []
+
+    def execute(self, batch: Sequence[Item], ctx: Context) -> Sequence[Outcome]:
+        assert self.rule is not None
+        holds, asked = self.rule.holds, self.asked()
+        outcomes: list[Outcome] = []
+        for item in batch:
+            facts: dict[str, Any] = {}
+            for condition in asked:
+                facts.update(condition.facts(item))
+            outcomes.append(Go("then" if holds(item, ctx) else "else", facts=facts or None))
+        return outcomes
+
+    def summary(self, names: Names) -> str:
+        return self.rule.question(names) if self.rule else self.title
+
+    def problems(self, before: Sequence[Any]) -> list[Problem]:
+        return [problem for condition in self.asked() for problem in condition.problems(before)]

@@ -1,0 +1,65 @@
+"""Tell people of your team by e-mail that a contact came this far. Never counted as mail to the contact."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import marshmallow as ma
+import wtforms
+from marshmallow import fields, validate
+
+from flowserver.domain.steps import Context, Go, Item, Outcome
+from flowserver.nodes import base
+from flowserver.nodes.base import Action, Names, NodeForm, Problem, fix
+from flowserver.text import N_, Text
+
+_ADDRESS = re.compile(r"^[^@\s,;<>]{1,64}@[^@\s,;<>]{1,250}$")
+
+
+class NotifyTeam(Action):
+    name = "notify_team"
+    title = N_("Notify the team")
+    icon = "bell"
+    group = "team"
+
+    class Settings(base.Settings):
+        to = fields.List(fields.String(), load_default=list, validate=validate.Length(max=10))
+        subject = fields.String(load_default="", validate=validate.Length(max=300))
+        text = fields.String(load_default="", validate=validate.Length(max=5000))
+
+        @ma.validates("to")
+        def _addresses(self, value: list[str], **_: Any) -> None:
+            for address in value:
+                if not _ADDRESS.match(address):
+                    raise ma.ValidationError(Text("“%(address)s” is not an e-mail address", address=address[:80]))
+
+    class Form(NodeForm):
+        to = wtforms.StringField(
+            N_("To"),
+            description=N_("E-mail addresses, separated by commas. Empty: whoever looks after the contact"),
+        )
+        subject = wtforms.StringField(N_("Subject"), default="{{ contact.email }}")
+        text = wtforms.TextAreaField(N_("Text"))
+
+        def to_settings(self) -> dict[str, Any]:
+            to = [part for part in re.split(r"[,;\s]+", self.to.data or "") if part]
+            return {"to": to, "subject": self.subject.data or "", "text": self.text.data or ""}
+
+        @classmethod
+        def from_settings(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+            return {**settings, "to": ", ".join(settings.get("to", []))}
+
+    def execute(self, batch: Sequence[Item], ctx: Context) -> Sequence[Outcome]:
+        plans = [ctx.notify(item, self.settings["to"]) for item in batch]
+        return [Go(skipped=None if plan.ok else plan.reason) for plan in plans]
+
+    def summary(self, names: Names) -> str:
+        to = self.settings.get("to") or []
+        return Text("Tell %(who)s", who=", ".join(to)) if to else Text("Tell whoever looks after the contact")
+
+    def problems(self, before: Sequence[Any]) -> list[Problem]:
+        if self.settings.get("subject", "").strip() and self.settings.get("text", "").strip():
+            return []
+        return [fix(N_("The note to the team has no subject or no text"), "text")]

@@ -1,0 +1,141 @@
+"""Wait a time, or until an hour, a weekday or a date of the client's time zone. A moment that has passed goes on at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import marshmallow as ma
+import wtforms
+from marshmallow import fields, validate
+
+from flowserver.domain import duration, localtime
+from flowserver.domain.steps import Context, Go, Item, Outcome, Park
+from flowserver.nodes import base
+from flowserver.nodes.base import Action, Duration, DurationField, Names, NodeForm, span
+from flowserver.text import N_, Text
+
+_DAYS = [
+    ("monday", N_("Monday")),
+    ("tuesday", N_("Tuesday")),
+    ("wednesday", N_("Wednesday")),
+    ("thursday", N_("Thursday")),
+    ("friday", N_("Friday")),
+    ("saturday", N_("Saturday")),
+    ("sunday", N_("Sunday")),
+]
+
+
+class Until(ma.Schema):
+    """``{time}``, ``{weekday, time}`` or ``{date, time}``; the time is 00:00 where it is left out beside a day."""
+
+    class Meta:
+        unknown = ma.RAISE
+
+    date = fields.String()
+    weekday = fields.String(validate=validate.OneOf(localtime.WEEKDAYS, error=N_("Choose a day of the week")))
+    time = fields.String()
+
+    @ma.validates("date")
+    def _date(self, value: str, **_: Any) -> None:
+        try:
+            date.fromisoformat(value)
+        except ValueError:
+            raise ma.ValidationError(N_("Enter a date such as 2026-12-01")) from None
+
+    @ma.validates("time")
+    def _time(self, value: str, **_: Any) -> None:
+        try:
+            localtime.parse_time(value)
+        except ValueError:
+            raise ma.ValidationError(N_("Enter a time such as 09:00")) from None
+
+    @ma.validates_schema
+    def _one_kind(self, data: Mapping[str, Any], **_: Any) -> None:
+        if not data or ("date" in data and "weekday" in data):
+            raise ma.ValidationError(N_("Name an hour, a weekday or a date"))
+
+
+class Wait(Action):
+    name = "wait"
+    title = N_("Wait")
+    icon = "clock"
+    group = "time"
+    waits = True
+
+    class Settings(base.Settings):
+        for_ = Duration(data_key="for", attribute="for")
+        until = fields.Nested(Until)
+
+        @ma.validates_schema
+        def _one_kind(self, data: Mapping[str, Any], **_: Any) -> None:
+            if ("for" in data) == ("until" in data):
+                raise ma.ValidationError(N_("Say how long to wait, or until when"), "for")
+
+    class Form(NodeForm):
+        kind = wtforms.RadioField(
+            N_("How to wait"),
+            choices=[
+                ("for", N_("A length of time")),
+                ("time", N_("Until an hour of the day")),
+                ("weekday", N_("Until a day of the week")),
+                ("date", N_("Until a date")),
+            ],
+            default="for",
+        )
+        for_ = DurationField(N_("Wait"), name="for", default={"days": 1})
+        weekday = wtforms.SelectField(N_("Day of the week"), choices=_DAYS)
+        date = wtforms.StringField(N_("Date"), description=N_("For example 2026-12-01"))
+        time = wtforms.StringField(N_("Hour"), description=N_("For example 09:00"), default="09:00")
+
+        def to_settings(self) -> dict[str, Any]:
+            kind = self.kind.data or "for"
+            if kind == "for":
+                return {"for": self.for_.data}
+            parts = {"time": (self.time.data or "").strip() or "00:00"}
+            if kind != "time":
+                parts[kind] = (self[kind].data or "").strip()
+            return {"until": parts}
+
+        @classmethod
+        def from_settings(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+            until = settings.get("until")
+            if not until:
+                return {"kind": "for", "for_": settings.get("for")}
+            return {"kind": next((k for k in ("date", "weekday") if k in until), "time"), **until}
+
+    def execute(self, batch: Sequence[Item], ctx: Context) -> Sequence[Outcome]:
+        if "for" in self.settings:
+            until, absolute = ctx.now + span(self.settings["for"]), False
+        else:
+            until, absolute = self.moment(ctx.now, ctx.zone), True
+        outcome: Outcome = Park(until, absolute=absolute) if until > ctx.now else Go()
+        return [outcome] * len(batch)
+
+    def resume(self, batch: Sequence[Item], ctx: Context) -> Sequence[Outcome]:
+        return [Go()] * len(batch)
+
+    def moment(self, now: datetime, zone: ZoneInfo) -> datetime:
+        """When a wait "until" that begins ``now`` ends, UTC."""
+        until = self.settings["until"]
+        at = localtime.parse_time(until.get("time", "00:00"))
+        if "date" in until:
+            return localtime.instant(date.fromisoformat(until["date"]), at, zone)
+        weekday = localtime.WEEKDAYS.index(until["weekday"]) if "weekday" in until else None
+        return localtime.next_time(now, at, zone, weekday)
+
+    def summary(self, names: Names) -> Text:
+        if "for" in self.settings:
+            return Text("Wait %(time)s", time=duration.words(self.settings["for"]))
+        until = self.settings.get("until", {})
+        if "date" in until:
+            return Text("Wait until %(date)s, %(time)s", date=until["date"], time=until.get("time", "00:00"))
+        if "weekday" in until:
+            return Text(
+                "Wait until %(day)s, %(time)s",
+                day=dict(_DAYS)[until["weekday"]],
+                time=until.get("time", "00:00"),
+            )
+        return Text("Wait until %(time)s", time=until.get("time", "00:00"))
