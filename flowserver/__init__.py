@@ -83,5 +83,5 @@ def _redis_queue(config):
 
     from flowserver.jobqueue import RedisQueue
 
-    url = config.redis_url or f"unix://{config.data / 'valkey.sock'}"
-    return RedisQueue(redis.Redis.from_url(url, socket_connect_timeout=2))
+    once = redis.retry.Retry(redis.backoff.NoBackoff(), 1)  # a request does not wait for Redis; the clock rings later
+    return RedisQueue(redis.Redis.from_url(config.redis_address, socket_connect_timeout=2, retry=once))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
 import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import platformdirs
 
@@ -45,6 +48,8 @@ class Config:
     mail_timeout: float = 30.0
     mailbox_port: int = 0  # the local mail server of `flowserver up`; 0: none is running
     phone_url: str = ""  # the pretend phone of `flowserver up`; empty: none is running
+    phone_secret: str = ""  # what the pretend phone and we sign with
+    metrics_token: str = ""  # lets a scraper that is not on this machine read /metrics
     private_hosts: tuple[str, ...] = ()  # private addresses that outgoing calls may reach
     trusted_proxies: int = 0
     max_upload: int = 100 * 1024 * 1024
@@ -56,6 +61,11 @@ class Config:
     def secure(self) -> bool:
         """Whether people reach us over https, so that cookies may be marked Secure."""
         return self.url.startswith("https://")
+
+    @property
+    def redis_address(self) -> str:
+        """URL of the Redis server: the one named, else the embedded one of the data folder."""
+        return self.redis_url or f"unix://{quote(str(valkey_socket(self.data)))}"
 
 
 _TRUE = {"1", "true", "yes", "on"}
@@ -105,7 +115,9 @@ def read(environ: Mapping[str, str] | None = None, **overrides: object) -> Confi
     data = Path(str(overrides.pop("data", "") or env.text("FLOWSERVER_DATA") or default_data_dir())).absolute()
     host = str(overrides.pop("host", "") or env.text("FLOWSERVER_HOST", "127.0.0.1"))
     port = int(str(overrides.pop("port", 0) or env.number("FLOWSERVER_PORT", 8000, 1, 65535)))
-    shown = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host  # noqa: S104
+    local = local_ports(data)
+    key = env.text("SECRET_KEY") or secret_key(data)
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host
     values: dict[str, object] = {
         "data": data,
         "host": host,
@@ -113,7 +125,7 @@ def read(environ: Mapping[str, str] | None = None, **overrides: object) -> Confi
         "url": (env.url("FLOWSERVER_URL", ("http", "https")) or f"http://{shown}:{port}").rstrip("/"),
         "database_url": _modern(env.text("DATABASE_URL")) or f"sqlite:///{data / 'flowserver.db'}",
         "redis_url": env.url("REDIS_URL", ("redis", "rediss", "unix")),
-        "secret_key": env.text("SECRET_KEY") or secret_key(data),
+        "secret_key": key,
         "old_secret_keys": env.words("OLD_SECRET_KEYS"),
         "mail_server": env.text("MAIL_SERVER"),
         "mail_port": env.number("MAIL_PORT", 25, 1, 65535),
@@ -123,8 +135,11 @@ def read(environ: Mapping[str, str] | None = None, **overrides: object) -> Confi
         "mail_use_ssl": env.flag("MAIL_USE_SSL"),
         "mail_default_sender": env.text("MAIL_DEFAULT_SENDER"),
         "mail_connections": env.number("MAIL_CONNECTIONS", 4, 1, 64),
-        "mailbox_port": env.number("FLOWSERVER_MAILBOX_PORT", 0, 0, 65535),
-        "phone_url": env.text("FLOWSERVER_PHONE_URL"),
+        "mailbox_port": env.number("FLOWSERVER_MAILBOX_PORT", local.get("mail", 0), 0, 65535),
+        "phone_url": env.url("FLOWSERVER_PHONE_URL", ("http", "https"))
+        or (f"http://127.0.0.1:{local['phone']}" if "phone" in local else ""),
+        "phone_secret": env.text("FLOWSERVER_PHONE_SECRET") or hmac.digest(key.encode(), b"phone", "sha256").hex(),
+        "metrics_token": env.text("FLOWSERVER_METRICS_TOKEN"),
         "private_hosts": env.words("FLOWSERVER_PRIVATE_HOSTS"),
         "trusted_proxies": env.number("FLOWSERVER_TRUSTED_PROXIES", 0, 0, 10),
         "rate_limits": env.flag("FLOWSERVER_RATE_LIMITS", True),
@@ -157,3 +172,25 @@ def secret_key(data: Path) -> str:
     except FileExistsError:  # another process was quicker; its key counts
         pass
     return path.read_text().strip()
+
+
+def valkey_socket(data: Path) -> Path:
+    """Where the embedded Redis server of this data folder listens.
+
+    A socket's path may have 103 bytes at most on some systems; a data folder that lies deeper gets a short
+    folder of its own below /tmp, named after us and it.
+    """
+    path = data / "valkey.sock"
+    if len(os.fsencode(path)) <= 100:
+        return path
+    digest = hashlib.sha256(os.fsencode(data)).hexdigest()[:16]
+    return Path("/tmp") / f"flowserver-{os.getuid()}-{digest}" / "valkey.sock"  # noqa: S108 - owner checked at start
+
+
+def local_ports(data: Path) -> dict[str, int]:
+    """Ports of the local mail server and phone that ``flowserver up`` last used here: ``{"mail": 40001, "phone": 40002}``."""
+    try:
+        ports = json.loads((data / "ports.json").read_text())
+        return {name: int(port) for name, port in ports.items() if name in ("mail", "phone")}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
