@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import importlib
 import os
 import shutil
@@ -13,6 +14,8 @@ from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
+
+from flask.testing import FlaskClient
 
 from flowserver import config as settings
 from flowserver import create_app
@@ -94,6 +97,18 @@ def database_url(database: str, request: pytest.FixtureRequest, tmp_path_factory
     yield url
 
 
+class Browser(FlaskClient):
+    """A test client whose requests get a context of their own, as they do in a server.
+
+    Otherwise ``g``, the log-in, the session and the tenant filter of the test would leak into the request and back.
+    The test's own transaction is committed first, so that the request sees it and waits for no lock.
+    """
+
+    def open(self, *args, **kwargs):
+        ext.db.session.commit()
+        return contextvars.Context().run(super().open, *args, **kwargs)
+
+
 @pytest.fixture
 def queue() -> RecordingQueue:
     """Rings of the app under test."""
@@ -113,6 +128,7 @@ def app(database_url: str, tmp_path: Path, queue: RecordingQueue) -> Iterator:
         extra={"queue": queue},
     )
     app = create_app(config)
+    app.test_client_class = Browser
     with app.app_context():
         yield app
         ext.db.session.remove()
