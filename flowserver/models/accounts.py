@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import sqlalchemy as sa
+from flask_login import UserMixin
 from sqlalchemy.orm import Mapped, mapped_column
 
 from flowserver.extensions import UtcDateTime
@@ -45,7 +46,7 @@ class Workspace(Row):
     archived_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-class User(Row):
+class User(UserMixin, Row):
     """A person who logs in. ``role``: admin (whole agency), staff (clients given), client (reads clients given)."""
 
     __tablename__ = "user"
@@ -59,6 +60,10 @@ class User(Row):
     active: Mapped[bool] = mapped_column(default=True)
     session_version: Mapped[int] = mapped_column(default=1)  # raised to end all log-ins
     last_login_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    def get_id(self) -> str:
+        """What the session cookie keeps: raising ``session_version`` ends every log-in."""
+        return f"{self.id}:{self.session_version}"
 
 
 class Access(Row):
