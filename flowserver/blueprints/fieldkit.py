@@ -1,0 +1,76 @@
+"""What the form macros need to know about WTForms fields: what kind, which errors, where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import wtforms
+from markupsafe import Markup
+from wtforms.widgets import html_params
+
+from flowserver.blueprints.say import say
+from flowserver.errors import flat
+
+_KINDS: tuple[tuple[type, str], ...] = (
+    (wtforms.HiddenField, "hidden"),
+    (wtforms.BooleanField, "tick"),
+    (wtforms.RadioField, "choices"),
+    (wtforms.FileField, "file"),
+    (wtforms.SelectField, "select"),
+)
+
+
+def field_kind(field: wtforms.Field) -> str:
+    """Which of the macro's shapes a field takes: hidden, tick, choices, duration, select, file or text."""
+    if getattr(field.widget, "input_type", "") == "hidden":
+        return "hidden"
+    if hasattr(field, "units") and hasattr(field, "amount"):
+        return "duration"
+    if field.type == "SelectMultipleField" and isinstance(field.widget, wtforms.widgets.ListWidget):
+        return "choices"
+    return next((kind for cls, kind in _KINDS if isinstance(field, cls)), "text")
+
+
+def error_texts(errors: Any) -> list[str]:
+    """The texts of a field's errors, said, each once, nested ones included."""
+    return list(dict.fromkeys(str(say(text)) for text in flat(errors or [])))
+
+
+def error_list(source: Any) -> list[tuple[str, str]]:
+    """``[(id of the field or "", text)]`` in page order, from a form or from ``{field: [text]}``."""
+    if source is None:
+        return []
+    if isinstance(source, Mapping):
+        return [
+            ("" if key in ("_", None) else str(key), text) for key, got in source.items() for text in error_texts(got)
+        ]
+    fields = [(field_target(field), text) for field in source for text in error_texts(field.errors)]
+    return fields + [("", text) for text in error_texts(getattr(source, "form_errors", []))]
+
+
+def field_target(field: wtforms.Field) -> str:
+    """The id an error links to: the first input of a group, the input itself otherwise."""
+    if field_kind(field) == "choices":
+        return next((option.id for option in field), field.id)
+    return field.id
+
+
+def add_errors(form: wtforms.Form, messages: Mapping[str, Any]) -> None:
+    """Put a service's ``Invalid.messages`` at the form's fields; what fits no field stands in the summary."""
+    for name, texts in messages.items():
+        field = form[name] if name in form else None
+        if field is None:
+            form.form_errors.extend(flat(texts))
+        else:
+            field.errors = [*field.errors, *flat(texts)]
+
+
+def attributes(given: Mapping[str, Any], field: wtforms.Field) -> Markup:
+    """HTML attributes of a select we draw ourselves; ``data_sum`` becomes ``data-sum`` as in WTForms."""
+    return Markup(html_params(**{**(field.render_kw or {}), **given}))  # noqa: S704 - html_params escapes
+
+
+def fields_of(form: Iterable[wtforms.Field]) -> list[wtforms.Field]:
+    """The fields a person fills in."""
+    return [field for field in form if field.type not in ("CSRFTokenField", "SubmitField")]
