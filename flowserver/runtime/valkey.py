@@ -71,7 +71,9 @@ def prepare(data: Path, patience: float = 10.0) -> IO[str]:
         if lock is not None:
             return lock
         if time.monotonic() > until:
-            raise Conflict(f"Another Redis server already works in {data / 'redis'}. Stop it, or use another data folder.")
+            raise Conflict(
+                f"Another Redis server already works in {data / 'redis'}. Stop it, or use another data folder."
+            )
         time.sleep(0.1)
 
 

@@ -1,0 +1,248 @@
+"""The ``flowserver`` command. Everything heavy is imported inside the command that needs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flowserver.errors import FlowserverError, Invalid, flat
+
+
+def _config(**overrides: Any):
+    """The settings from the environment. Mistakes are told all together, exit code 2."""
+    from flowserver import config
+
+    try:
+        return config.read(**{key: value for key, value in overrides.items() if value})
+    except Invalid as error:
+        click.echo("These settings in the environment need mending:", err=True)
+        for text in flat(error.messages):
+            click.echo(f"  - {text}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        click.echo(f"The data folder cannot be used: {error}", err=True)
+        sys.exit(2)
+
+
+def _app(**overrides: Any):
+    """The application for a command, logs set up."""
+    from flowserver import create_app
+    from flowserver.runtime import logging
+
+    logging.set_up(os.environ.get("FLOWSERVER_LOG_LEVEL", "INFO").upper())
+    return create_app(_config(**overrides))
+
+
+def _fail(text: str, code: int = 1) -> None:
+    click.echo(text, err=True)
+    sys.exit(code)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="flowserver")
+def main() -> None:
+    """flowserver: marketing automation for an agency and all its clients."""
+
+
+_data = click.option("--data", metavar="DIR", help="The data folder (FLOWSERVER_DATA).")
+
+
+@main.command()
+@click.option("--host", help="Address to listen on (FLOWSERVER_HOST, 127.0.0.1).")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on (FLOWSERVER_PORT, 8000).")
+@_data
+def up(host: str | None, port: int | None, data: str | None) -> None:
+    """Start everything on this machine; Ctrl-C stops it again."""
+    if sys.platform == "win32":
+        _fail("`flowserver up` needs Linux or macOS. On Windows use WSL.")
+    from flowserver.runtime.supervisor import Supervisor
+
+    sys.exit(Supervisor(_config(host=host, port=port, data=data)).run())
+
+
+@main.command()
+@click.option("--host", help="Address to listen on (FLOWSERVER_HOST, 127.0.0.1).")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on (FLOWSERVER_PORT, 8000).")
+@click.option("--fd", type=int, hidden=True, help="A socket that listens already.")
+@_data
+def serve(host: str | None, port: int | None, fd: int | None, data: str | None) -> None:
+    """Serve the web pages (waitress). For more processes see gunicorn in docs/operations.md."""
+    from flowserver.runtime import leash, web
+
+    leash.hold_on()
+    app = web.behind_proxies(_app(host=host, port=port, data=data))
+    config = app.extensions["config"]
+    web.serve(app, _listener(fd, config.host, config.port))
+
+
+def _listener(fd: int | None, host: str, port: int):
+    import socket
+
+    if fd is not None:
+        return socket.socket(fileno=fd)
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family, backlog=1024)
+    except OSError as error:
+        _fail(f"Cannot listen on {host} port {port}: {error.strerror or error}. Choose another one with --port.")
+
+
+@main.command()
+@click.option("--no-bulk", is_flag=True, help="Leave imports and other long work to other workers.")
+@click.option("--queues", help="Only these, separated by commas: events, advance, deliver, bulk.")
+@_data
+def worker(no_bulk: bool, queues: str | None, data: str | None) -> None:
+    """Run jobs until SIGTERM; the job in hand is finished first."""
+    from flowserver import jobqueue
+    from flowserver.runtime import leash
+    from flowserver.runtime.worker import work
+
+    leash.hold_on()
+    names = [name.strip() for name in queues.split(",")] if queues else list(jobqueue.QUEUES)
+    unknown = [name for name in names if name not in jobqueue.QUEUES]
+    if unknown:
+        _fail(f"There is no queue {unknown[0]!r}. Choose from: {', '.join(jobqueue.QUEUES)}.", 2)
+    work(_app(data=data), [name for name in names if not (no_bulk and name == "bulk")])
+
+
+@main.command()
+@_data
+def clock(data: str | None) -> None:
+    """Look once a second for what is due and wake the workers. Two clocks do no harm."""
+    from flowserver.runtime import leash
+    from flowserver.runtime.worker import tick_forever
+
+    leash.hold_on()
+    tick_forever(_app(data=data))
+
+
+@main.command()
+@_data
+def migrate(data: str | None) -> None:
+    """Bring the database to this version."""
+    from flowserver.services import schema
+
+    app = _app(data=data)
+    with app.app_context():
+        schema.upgrade()
+    click.echo("The database is up to date.")
+
+
+@main.command(hidden=True)
+def prepare() -> None:
+    """Migrate and print what `up` must know: ``{"first_run": address or ""}``."""
+    from flowserver.services import schema, setup
+
+    app = _app()
+    with app.app_context():
+        schema.upgrade()
+        token = getattr(setup, "first_run_token", lambda: "")()
+    url = app.extensions["config"].url
+    click.echo(json.dumps({"first_run": f"{url}/setup?token={token}" if token else ""}))
+
+
+@main.command()
+@click.option("--agency", required=True, help="Name of the agency.")
+@click.option("--client", required=True, help="Name of the first client.")
+@click.option("--time-zone", required=True, help="Time zone of the client, such as Europe/Rome.")
+@click.option("--email", required=True, help="E-mail address of the first user, an agency admin.")
+@click.option(
+    "--password-file",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="File with the password; - reads it from standard input.",
+)
+@click.option("--name", default="", help="Name of the first user.")
+@click.option("--sender", default="", help="Sender address of the client; the user's address unless given.")
+@click.option("--country", default="", help="Country of the client for national phone numbers, such as IT.")
+@_data
+def setup(password_file: Path, data: str | None, **answers: str) -> None:
+    """Set up without a browser, once. Prints {"workspace": id, "api_key": "..."} as JSON."""
+    from flowserver.services import schema
+    from flowserver.services import setup as service
+
+    try:
+        password = (
+            click.get_text_stream("stdin").read() if str(password_file) == "-" else password_file.read_text()
+        ).rstrip("\r\n")
+    except OSError as error:
+        _fail(f"The password file cannot be read: {error}", 2)
+    app = _app(data=data)
+    with app.app_context():
+        schema.upgrade()
+        try:
+            made = service.first_run(password=password, with_api_key=True, **answers)
+        except FlowserverError as error:
+            messages = error.messages if isinstance(error, Invalid) else {}
+            click.echo(json.dumps({"error": str(error), **({"errors": messages} if messages else {})}, default=str))
+            sys.exit(1)
+    click.echo(json.dumps({"workspace": made["workspace"], "api_key": made["api_key"]}))
+
+
+@main.command()
+@_data
+def demo(data: str | None) -> None:
+    """Load demo data: two clients, 2,000 contacts, flows with weeks of history."""
+    from flowserver.services import demo as service
+    from flowserver.services import schema
+
+    app = _app(data=data)
+    with app.app_context():
+        schema.upgrade()
+        try:
+            service.load()
+        except FlowserverError as error:
+            _fail(str(error))
+    click.echo("The demo data is loaded.")
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def bench(arguments: tuple[str, ...]) -> None:
+    """Measure this machine with the real product beside its baselines."""
+    from flowserver.bench import main as run
+
+    sys.exit(run(list(arguments)))
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
+@_data
+def doctor(as_json: bool, data: str | None) -> None:
+    """Say what is wrong with this installation and how to mend it. Exit code 1 when something is."""
+    from flowserver.runtime import logging
+    from flowserver.services import doctor as service
+
+    logging.set_up("CRITICAL")
+    checks = service.examine(_config(data=data))
+    click.echo(service.as_json(checks) if as_json else service.as_text(checks))
+    sys.exit(1 if any(check.bad for check in checks) else 0)
+
+
+@main.command(hidden=True)
+@click.option("--fd", type=int, required=True)
+def mailbox(fd: int) -> None:
+    """The local mail server of `up`."""
+    from flowserver.runtime import leash, logging
+    from flowserver.runtime.mailbox import serve as serve_mail
+
+    leash.hold_on()
+    logging.set_up()
+    serve_mail(_config(), _listener(fd, "", 0))
+
+
+@main.command(hidden=True)
+@click.option("--fd", type=int, required=True)
+def phone(fd: int) -> None:
+    """The pretend phone of `up`."""
+    from flowserver.runtime import leash, logging
+    from flowserver.runtime.phone import serve as serve_phone
+
+    leash.hold_on()
+    logging.set_up()
+    serve_phone(_config(), _listener(fd, "", 0))
