@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -105,12 +106,12 @@ class NodeForm(wtforms.Form):
 
     def to_settings(self) -> dict[str, Any]:
         """What was filled in, in the shape of the settings; empty optional answers are left out."""
-        return {name: value for name, value in self.data.items() if value not in (None, "")}
+        return {field.short_name: field.data for field in self if field.data not in (None, "")}
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Settings in the shape of the form's fields."""
-        return dict(settings)
+        """Settings in the shape of the form's fields (``class`` belongs to the field ``class_``)."""
+        return {f"{name}_" if keyword.iskeyword(name) else name: value for name, value in settings.items()}
 
 
 # --- nodes ---------------------------------------------------------------------------------------------
