@@ -171,10 +171,10 @@ _AGENCY_NAV = (
     ("health", "/sending", "server", lazy_gettext("Sending health")),
     ("team", "/team", "users", lazy_gettext("Team and roles")),
     ("agency-settings", "/agency", "gear", lazy_gettext("Agency settings")),
-    ("mailbox", "/mailbox", "inbox", lazy_gettext("Mailbox")),
-    ("phone", "/phone", "phone", lazy_gettext("Phone")),
+    ("mailbox", "/dev/mailbox", "inbox", lazy_gettext("Mailbox")),
+    ("phone", "/dev/phone", "phone", lazy_gettext("Phone")),
 )
-_ADMIN_ONLY = {"team", "agency-settings"}
+_ADMIN_ONLY = {"team", "agency-settings", "mailbox", "phone"}
 
 
 def _shared() -> dict[str, Any]:

@@ -28,7 +28,7 @@ def init_app(app: Flask) -> None:
 def _storage(config: Any) -> tuple[str, dict[str, Any]]:
     if config.testing:
         return "memory://", {}
-    url = config.redis_url or f"unix://{config.data / 'valkey.sock'}"
+    url = config.redis_address
     if url.startswith("unix://"):
         url = "redis+" + url
     return url, {"socket_connect_timeout": 1, "socket_timeout": 1}
