@@ -9,10 +9,11 @@ from flask import Flask, request
 __version__ = "0.1.0"
 
 
-def create_app(config=None) -> Flask:
+def create_app(config=None, pages: bool = True) -> Flask:
     """Build the application: settings, extensions, blueprints, error pages – nothing else.
 
-    ``config`` is a :class:`flowserver.config.Config`; without one the environment is read.
+    ``config`` is a :class:`flowserver.config.Config`; without one the environment is read. Without ``pages`` no
+    blueprint is loaded: for programs that answer no request.
     """
     from flowserver import config as settings
     from flowserver import extensions, jobqueue, registry
@@ -36,7 +37,7 @@ def create_app(config=None) -> Flask:
         extensions.read_only(request.method in ("GET", "HEAD", "OPTIONS"))
         extensions.enter_workspace(None)
 
-    for module in registry.modules("flowserver.blueprints"):
+    for module in registry.modules("flowserver.blueprints") if pages else ():
         if hasattr(module, "init_app"):
             module.init_app(app)
         if hasattr(module, "bp"):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from flask_login import LoginManager
@@ -37,6 +37,8 @@ class UtcDateTime(sa.types.TypeDecorator[datetime]):
 
 class Base(orm.DeclarativeBase):
     """Base of all tables. Constraint names are fixed, so that migrations can name them on every database."""
+
+    __table__: ClassVar[sa.Table]  # type: ignore[assignment]
 
     metadata = sa.MetaData(
         naming_convention={

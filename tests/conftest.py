@@ -127,7 +127,7 @@ def app(database_url: str, tmp_path: Path, queue: RecordingQueue) -> Iterator:
         private_hosts=("127.0.0.1", "localhost"),
         extra={"queue": queue},
     )
-    app = create_app(config)
+    app = create_app(config, pages=not os.environ.get("FLOWSERVER_TEST_BARE"))
     app.test_client_class = Browser
     with app.app_context():
         yield app

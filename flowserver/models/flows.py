@@ -35,6 +35,7 @@ class Flow(WorkspaceRow):
     paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     activated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     archived_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    existing_after: Mapped[int | None] = mapped_column(BigId)  # letting in those who already match: last contact id
     owner_id: Mapped[int | None] = mapped_column(BigId, sa.ForeignKey("user.id", ondelete="SET NULL"))
     updated_at: Mapped[Instant]
 

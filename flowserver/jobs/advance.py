@@ -1,0 +1,8 @@
+"""Carry due contacts on to their next wait or end."""
+
+from flowserver.services import engine
+
+
+def advance() -> None:
+    """Work until nothing is due."""
+    engine.advance()
