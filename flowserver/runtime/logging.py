@@ -45,7 +45,7 @@ def _filter(_logger: object, _method: str, event: MutableMapping[str, Any]) -> M
 
 def set_up(level: str = "INFO") -> None:
     """Send all logs, ours and the libraries', to standard error in one shape. A broken pipe is ignored."""
-    shared = [
+    shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),

@@ -24,13 +24,13 @@ class Handler:
     def __init__(self, mailbox: Mailbox):
         self.mailbox = mailbox
 
-    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> str:  # noqa: N802
+    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> str:
         if address.lower().startswith("bounce"):
             return "550 5.1.1 No such mailbox here (names starting with bounce are refused)"
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         content = envelope.original_content or b""
         number = self.mailbox.keep(envelope.mail_from or "", envelope.rcpt_tos, content)
         return f"250 2.0.0 Kept as {number}"

@@ -83,7 +83,7 @@ def answers(data: Path) -> bool:
 
     if not settings.valkey_socket(data).exists():
         return False
-    client = redis.Redis(unix_socket_path=str(settings.valkey_socket(data)), socket_timeout=1, retry=None)
+    client = redis.Redis(unix_socket_path=str(settings.valkey_socket(data)), socket_timeout=1, retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0))
     try:
         return bool(client.ping())
     except redis.exceptions.RedisError as error:

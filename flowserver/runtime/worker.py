@@ -225,7 +225,7 @@ def _until_it_works(act: Any, what: str) -> None:
             pause = min(MOST_PAUSE, pause * 2)
 
 
-class Stop(Exception):  # noqa: N818
+class Stop(Exception):
     """SIGTERM or SIGINT came while nothing was in hand."""
 
 
