@@ -55,9 +55,11 @@ def tell(
     A few start their flows at once; for many the rows are written in one statement and the match job is rung.
     """
     at = at or clock.now()
+    workspace_id = extensions.current_workspace() or 0
     if len(contact_ids) <= AT_ONCE:
-        for contact_id in contact_ids:
-            events.record(contact_id, type_, subject=subject, at=at, data=data, chain=chain, origin=origin)
+        events.record_many(
+            [events.NewEvent(workspace_id, one, type_, subject, "", at, data, chain, origin) for one in contact_ids]
+        )
         return
     common = {"type": type_, "subject": subject, "at": at, "data": data, "chain": chain, "origin": origin}
     write_events([{"contact_id": contact_id, **common} for contact_id in contact_ids])

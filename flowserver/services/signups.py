@@ -14,10 +14,9 @@ import sqlalchemy as sa
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from flask import current_app
 from flask_babel import gettext as _
-from itsdangerous import BadData, URLSafeSerializer
 
 from flowserver import clock, extensions
-from flowserver.domain import people
+from flowserver.domain import people, tokens
 from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import Contact, Form, Signup, Workspace
@@ -25,6 +24,7 @@ from flowserver.services import consents, contacts, deliveries, events, forms, l
 from flowserver.text import N_
 
 KEPT = timedelta(days=7)
+STAMP_KEPT = timedelta(days=1)
 QUIET = timedelta(minutes=10)  # so long no second confirmation goes to the same address
 MOST_A_DAY = 5  # confirmations for one address and client in 24 hours
 MOST_TEXT = 2_000  # characters in one answer
@@ -86,31 +86,28 @@ def _checked(form: Form, answers: Mapping[str, str]) -> tuple[dict[str, Any], di
             raw[question.key] = given
         else:
             raw.setdefault("fields", {})[question.key] = given
+    values: dict[str, Any] = {}
     try:
         values = book.read(raw)
     except Invalid as error:
-        values = {}
-        wrong = dict(error.messages)
-        mistakes.update(wrong.pop("fields", {}))
-        mistakes.update(wrong)
+        mistakes.update(error.messages.get("fields", {}))
+        mistakes.update({key: texts for key, texts in error.messages.items() if key != "fields"})
     if "email" not in mistakes:
-        _check_email(values.get("email"), mistakes)
-    agreed = _agreed(form, answers, bool(values.get("phone")), mistakes)
+        _check_email(raw["email"], mistakes)
+    agreed = _agreed(form, answers, "phone" in raw, mistakes)
     if mistakes:
         raise Invalid(mistakes)
     return values, agreed
 
 
-def _check_email(email: str | None, mistakes: dict[str, Any]) -> None:
-    if not email:
+def _check_email(email: str, mistakes: dict[str, Any]) -> None:
+    if not people.clean(email):
         mistakes["email"] = [N_("Enter your e-mail address")]
-    elif people.is_disposable(email):
+    elif people.is_disposable(people.email(email)):
         mistakes["email"] = [N_("Use an address that you will still have tomorrow")]
 
 
-def _agreed(
-    form: Form, answers: Mapping[str, str], has_phone: bool, mistakes: dict[str, Any]
-) -> dict[str, str]:
+def _agreed(form: Form, answers: Mapping[str, str], has_phone: bool, mistakes: dict[str, Any]) -> dict[str, str]:
     agreed = {}
     if form.email_consent_text:
         if not answers.get("consent_email"):
@@ -157,7 +154,7 @@ def _ask_to_confirm(form: Form, values: Mapping[str, Any], agreed: Mapping[str, 
 def plan_confirmation(form: Form, signup: Signup) -> None:
     """Plan the e-mail with the button, in the form's language."""
     workspace = db.session.get(Workspace, form.workspace_id)
-    assert workspace is not None  # noqa: S101 - a foreign key says so
+    assert workspace is not None
     with flask_babel.force_locale(form.locale or workspace.locale):
         content = _mail(form, workspace, _link(signup))
     deliveries.plan_one(
@@ -195,7 +192,8 @@ def _mail(form: Form, workspace: Workspace, link: str) -> dict[str, Any]:
 
 
 def _link(signup: Signup) -> str:
-    return f"{current_app.extensions['config'].url}/o/{_signer().dumps([signup.workspace_id, signup.id])}"
+    payload = f"{tokens.short(signup.workspace_id)}-{tokens.short(signup.id)}"
+    return f"{current_app.extensions['config'].url}/o/{_signer().sign('signup', payload)}"
 
 
 # --- confirming ----------------------------------------------------------------------------------------
@@ -220,10 +218,10 @@ def confirm(token: str) -> Pending:
 
 
 def _find(token: str, lock: bool) -> Pending:
-    try:
-        workspace_id, signup_id = _signer().loads(token)
-    except (BadData, ValueError, TypeError):
-        raise NotFound(_GONE) from None
+    payload = _signer().open("signup", token)
+    if not payload:
+        raise NotFound(_GONE)
+    workspace_id, signup_id = (tokens.number(part) or 0 for part in payload.split("-"))
     extensions.enter_workspace(workspace_id)
     query = sa.select(Signup).where(Signup.id == signup_id)
     signup = db.session.scalar(query.with_for_update() if lock else query)
@@ -319,7 +317,7 @@ def unseal(form: Form, token: str) -> str:
 
 def stamp(form: Form) -> str:
     """What our own page of a form carries along: when it was opened, signed."""
-    return _stamper().dumps([form.public_id, int(clock.now().timestamp())])
+    return _signer().sign("stamp", f"{form.id}-{int(clock.now().timestamp())}")
 
 
 def check_stamp(form: Form, token: str | None) -> None:
@@ -329,28 +327,20 @@ def check_stamp(form: Form, token: str | None) -> None:
     """
     if token is None:
         return
-    try:
-        owner, opened = _stamper().loads(token)
-    except (BadData, ValueError, TypeError):
-        owner, opened = "", 0
-    if owner != form.public_id or not 0 <= clock.now().timestamp() - opened + 60 <= 86_460:
+    owner, _dash, opened = (_signer().open("stamp", token) or "").partition("-")
+    if owner != str(form.id) or clock.now().timestamp() - int(opened) > STAMP_KEPT.total_seconds():
         raise Invalid({"_": [N_("This page was open for too long. Send the form again")]})
 
 
-def _stamper() -> URLSafeSerializer:
-    return URLSafeSerializer(_keys(), salt="signup-stamp")
-
-
-def _signer() -> URLSafeSerializer:
-    return URLSafeSerializer(_keys(), salt="signup")
+def _signer() -> tokens.Signer:
+    return tokens.Signer(_keys())
 
 
 def _fernet() -> MultiFernet:
-    digests = [hashlib.sha256(b"signup-page:" + key.encode()).digest() for key in reversed(_keys())]
+    digests = [hashlib.sha256(b"signup-page:" + key.encode()).digest() for key in _keys()]
     return MultiFernet([Fernet(base64.urlsafe_b64encode(digest)) for digest in digests])
 
 
 def _keys() -> list[str]:
-    """Old keys first, as itsdangerous wants them: the last one signs."""
     config = current_app.extensions["config"]
-    return [*reversed(config.old_secret_keys), config.secret_key]
+    return [config.secret_key, *config.old_secret_keys]

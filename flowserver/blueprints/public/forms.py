@@ -1,0 +1,47 @@
+"""A signup form as WTForms: one input per question. The rules are the service's; here are widgets only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import wtforms
+from flask_babel import gettext as _
+
+from flowserver.services.forms import Question
+
+TRAP = "your-website"  # a hyphen, so that no custom field is ever called that
+CONSENTS = {"email": "consent-email", "sms": "consent-sms"}
+STAMP = "opened-at"
+_FILL = {"first_name": "given-name", "last_name": "family-name", "phone": "tel"}
+
+
+def make(questions: Sequence[Question], email_words: str, sms_words: str) -> type[wtforms.Form]:
+    """The form class of these questions, the e-mail address after the names."""
+    fields = {question.key: _field(question) for question in questions}
+    names = {key: fields.pop(key) for key in ("first_name", "last_name") if key in fields}
+    email = wtforms.EmailField(_("E-mail"), render_kw={"autocomplete": "email", "required": True, "maxlength": 254})
+    consents = {}
+    if email_words:
+        consents[CONSENTS["email"]] = wtforms.BooleanField(email_words)
+    if sms_words:
+        consents[CONSENTS["sms"]] = wtforms.BooleanField(sms_words)
+    return type("SignupForm", (wtforms.Form,), {**names, "email": email, **fields, **consents})
+
+
+def _field(question: Question) -> wtforms.Field:
+    attributes = {"required": True} if question.required else {}
+    label = question.label
+    if question.type == "choice":
+        options = [("", _("Choose")), *((choice, choice) for choice in question.choices)]
+        return wtforms.SelectField(label, choices=options, validate_choice=False, render_kw=attributes)
+    if question.type == "yes_no":
+        options = [("", _("Choose")), ("yes", _("Yes")), ("no", _("No"))]
+        return wtforms.SelectField(label, choices=options, validate_choice=False, render_kw=attributes)
+    if question.type == "tel":
+        return wtforms.TelField(label, render_kw={**attributes, "autocomplete": "tel", "maxlength": 40})
+    if question.type == "date":  # text, not a date picker: typed values must survive an error
+        return wtforms.StringField(label, render_kw={**attributes, "placeholder": "2026-12-31", "maxlength": 40})
+    if question.type == "number":
+        return wtforms.StringField(label, render_kw={**attributes, "inputmode": "decimal", "maxlength": 40})
+    fill = {"autocomplete": _FILL[question.key]} if question.key in _FILL else {}
+    return wtforms.StringField(label, render_kw={**attributes, **fill, "maxlength": 500})
