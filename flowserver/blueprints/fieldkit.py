@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import wtforms
+from flask import render_template
 from markupsafe import Markup
 from wtforms.widgets import html_params
 
@@ -59,16 +60,20 @@ def field_target(field: wtforms.Field) -> str:
 def add_errors(form: wtforms.Form, messages: Mapping[str, Any]) -> None:
     """Put a service's ``Invalid.messages`` at the form's fields; what fits no field stands in the summary."""
     for name, texts in messages.items():
-        field = form[name] if name in form else None
-        if field is None:
-            form.form_errors.extend(flat(texts))
+        if name in form:
+            form[name].errors = [*form[name].errors, *flat(texts)]
         else:
-            field.errors = [*field.errors, *flat(texts)]
+            form.form_errors.extend(flat(texts))
+
+
+def page(template: str, form: wtforms.Form, **values: Any) -> tuple[str, int]:
+    """A page with a form: 422 when the form has errors, so that programs and browsers see it was not saved."""
+    return render_template(template, form=form, **values), 422 if form.errors else 200
 
 
 def attributes(given: Mapping[str, Any], field: wtforms.Field) -> Markup:
     """HTML attributes of a select we draw ourselves; ``data_sum`` becomes ``data-sum`` as in WTForms."""
-    return Markup(html_params(**{**(field.render_kw or {}), **given}))  # noqa: S704 - html_params escapes
+    return Markup(html_params(**{**(field.render_kw or {}), **given}))
 
 
 def fields_of(form: Iterable[wtforms.Field]) -> list[wtforms.Field]:
