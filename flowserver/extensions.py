@@ -125,6 +125,11 @@ def read_only(value: bool) -> None:
     _reading.set(value)
 
 
+def is_read_only() -> bool:
+    """Whether what follows was said to only read."""
+    return _reading.get()
+
+
 def prepare_engine(engine: sa.Engine) -> None:
     """SQLite: WAL, synchronous=FULL, and write transactions that take the lock at once (no upgrade, no deadlock)."""
     if engine.dialect.name != "sqlite":
