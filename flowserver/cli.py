@@ -218,8 +218,10 @@ def doctor(as_json: bool, data: str | None) -> None:
     from flowserver.runtime import logging
     from flowserver.services import doctor as service
 
+    app = _app(data=data)
     logging.set_up("CRITICAL")
-    checks = service.examine(_config(data=data))
+    with app.app_context():
+        checks = service.examine()
     click.echo(service.as_json(checks) if as_json else service.as_text(checks))
     sys.exit(1 if any(check.bad for check in checks) else 0)
 

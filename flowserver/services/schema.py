@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import sqlalchemy as sa
 from flask import current_app
@@ -19,11 +18,6 @@ def upgrade() -> None:
     import flask_migrate
 
     read_only(False)
-    if not Path(current_app.extensions["migrate"].directory).exists():
-        from flowserver import models  # noqa: F401
-
-        db.create_all()
-        return
     with _alone():
         flask_migrate.upgrade()
 
