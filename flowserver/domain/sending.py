@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 
 class Reachable(Protocol):
-    """What must be known of a contact to decide: :class:`flowserver.domain.steps.Contact` and its row both fit."""
+    """What must be known of a contact to decide; the domain contact and its row both fit."""
 
     @property
     def email(self) -> str | None: ...

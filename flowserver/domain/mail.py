@@ -1,0 +1,407 @@
+"""From a written message to the bytes of a mail: compiled once for a step of a version, joined for each contact.
+
+``content`` is what the composer stores: ``{"subject", "preheader"?, "body": [blocks] or "own html", "text"?, "from_name"?,
+"from_email"?, "reply_to"?, "class": "marketing" | "service"}``. :func:`compile_mail` makes a :class:`MailTemplate` of it;
+its :meth:`~MailTemplate.build` only fills in values. Every part is quoted-printable, and a value always stands on a line
+of its own behind a soft line break, so that inserting one never disturbs the bytes around it.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import format_datetime, formataddr
+from functools import lru_cache
+from typing import Any
+
+from markupsafe import escape
+
+from flowserver.domain import liquid, mailbody
+from flowserver.domain.liquid import Chunk, Template, Var
+from flowserver.domain.tokens import Signer, short
+from flowserver.errors import Invalid
+from flowserver.text import N_, Text
+
+TRACK = "track"  # purpose of the token in links and pixel
+LEAVE = "leave"  # purpose of the token that unsubscribes
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_SOFT = b"=\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Brand:
+    """What a mail takes from the client that sends it. ``say`` translates the few words we add ourselves."""
+
+    name: str
+    sender_email: str = ""
+    sender_name: str = ""
+    address: str = ""  # postal
+    color: str = "#0b6478"
+    lang: str = "en"
+    base_url: str = ""  # where tracked links and the preference page live
+    say: Callable[[Text], str] = field(default=str, compare=False)
+
+    def variables(self) -> dict[str, Any]:
+        """The values of ``{{ workspace.… }}``."""
+        return {
+            "name": self.name,
+            "sender_name": self.sender_name or self.name,
+            "sender_email": self.sender_email,
+            "postal_address": self.address,
+        }
+
+
+# --- headers -----------------------------------------------------------------------------------------------
+
+
+def clean(text: str) -> str:
+    """A text fit for a header: runs of line breaks and control characters become one space."""
+    return CONTROL.sub(" ", text).strip()
+
+
+def header_value(text: str) -> bytes:
+    """A header's text, folded, and encoded (RFC 2047) where it is not plain ASCII. Breaks nothing, whatever comes."""
+    text = clean(text)
+    if len(text) <= 66 and text.isascii() and "=?" not in text:
+        return text.encode()
+    if text.isascii() and "=?" not in text and max(map(len, text.split(" "))) <= 66:
+        return b"\r\n".join(line.encode() for line in _folded(text))
+    return _encoded_words(text)
+
+
+def _encoded_words(text: str) -> bytes:
+    """RFC 2047 words of at most 64 characters, one a line, cut between characters. Lone surrogates become "?"."""
+    raw, words = text.encode("utf-8", "replace"), []
+    while raw:
+        cut = min(39, len(raw))
+        while cut < len(raw) and raw[cut] & 0xC0 == 0x80:
+            cut -= 1
+        words.append(b"=?utf-8?b?" + binascii.b2a_base64(raw[:cut], newline=False) + b"?=")
+        raw = raw[cut:]
+    return b"\r\n ".join(words)
+
+
+def _folded(text: str) -> Iterator[str]:
+    """Lines of at most about 76 characters; every continuation begins with the space it was cut at."""
+    line = ""
+    for piece in re.findall(r" *[^ ]+", text):
+        if line and len(line) + len(piece) > 66:
+            yield line
+            line = ""
+        line += piece
+    yield line
+
+
+def sender_header(name: str, address: str) -> bytes:
+    """``From``: name and address. Raises :class:`Invalid` for line breaks or an address that is none."""
+    if CONTROL.search(name):
+        raise Invalid({"from_name": [N_("The sender name must be on one line")]})
+    if not is_address(address):
+        raise Invalid({"from_email": [N_("Enter a sender address such as hello@example.com")]})
+    if name.isascii() and "=?" not in name and len(name) <= 60:
+        return formataddr((name, address)).encode()
+    return _encoded_words(name) + b"\r\n <" + address.encode() + b">"
+
+
+def is_address(address: str) -> bool:
+    """Whether a text can stand as one address in a header and in an SMTP command."""
+    return bool(re.fullmatch(r"[^\s<>()\[\]\\,;:\"@\x00-\x1f\x7f-\x9f]+@[^\s<>()\\,;\"@\x00-\x1f\x7f-\x9f]+", address))
+
+
+@lru_cache(maxsize=64)
+def _date(second: int) -> bytes:
+    return format_datetime(datetime.fromtimestamp(second, UTC)).encode()
+
+
+_MESSAGE_ID = re.compile(r"<?[0-9a-z]+\.([0-9a-z]+)\.[0-9a-f]{8}@")
+
+
+def id_of(message_id: str) -> int | None:
+    """Our message's id from a ``Message-ID`` we wrote."""
+    found = _MESSAGE_ID.match(message_id.strip())
+    return int(found[1], 36) if found else None
+
+
+# --- quoted-printable --------------------------------------------------------------------------------------
+
+_SAFE_TEXT = re.compile(r"[ -<>-~]{0,75}\Z").match
+_SAFE_HTML = re.compile(r"[ !#-%(-;?-~]{0,75}\Z").match  # nothing to escape either
+
+
+def quoted(text: str) -> bytes:
+    """Quoted-printable bytes of a text, lines ended by CRLF; its last line leaves room for a soft break."""
+    raw = text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace")
+    done = binascii.b2a_qp(raw, istext=True).replace(b"\n", b"\r\n")
+    last = done.rfind(b"\n") + 1
+    if len(done) - last > 75:
+        cut = len(done) - 3
+        while b"=" in done[cut - 2 : cut]:  # never inside an =XX
+            cut -= 1
+        done = done[:cut] + _SOFT + done[cut:]
+    return done
+
+
+def quoted_text(text: str) -> bytes:
+    """A value for the text part."""
+    return text.encode() if _SAFE_TEXT(text) else quoted(text)
+
+
+def quoted_html(text: str) -> bytes:
+    """A value for the HTML part: escaped, then quoted-printable."""
+    return text.encode() if _SAFE_HTML(text) else quoted(str(escape(text)))
+
+
+# --- the compiled mail -------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Letter:
+    """What makes one mail: to whom it goes and who is to be named in it."""
+
+    id: int
+    key: str
+    address: str
+    planned: int  # seconds since 1970: with the id it makes the Message-ID, the same at every attempt
+    contact_id: int = 0
+    contact: Mapping[str, Any] = field(default_factory=dict)
+
+
+class MailTemplate:
+    """One message of one version, compiled. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        *,
+        subject: Template,
+        html: Template | None,
+        text: Template,
+        links: Sequence[Template],
+        preheader: Template,
+        sender: tuple[str, str],
+        reply_to: str,
+        marketing: bool,
+        brand: Brand,
+        signer: Signer,
+    ):
+        self.subject, self.html, self.text, self.links, self.preheader = subject, html, text, links, preheader
+        self.sender_email = sender[1]
+        self.marketing = marketing
+        self.brand = brand
+        self._signer = signer
+        self._workspace = brand.variables()
+        self._domain = sender[1].rpartition("@")[2].encode("idna").decode() or "localhost"
+        self._skeleton(sender_header(*sender), reply_to)
+
+    # The skeleton is a list: literal bytes, and between them the slots that build() fills.
+
+    def _skeleton(self, sender: bytes, reply_to: str) -> None:
+        self._slots: list[tuple[str, Any]] = []  # ("to", None), ("html", Var) … each once
+        self._index: dict[tuple[str, Any], int] = {}
+        parts: list[bytes | int] = [b"From: " + sender + b"\r\nTo: ", self._slot("to")]
+        if reply_to:
+            parts.append(b"\r\nReply-To: " + sender_header("", reply_to))
+        parts += [b"\r\nSubject: ", *self._subject_parts(), b"\r\nDate: ", self._slot("date")]
+        parts += [b"\r\nMessage-ID: ", self._slot("id"), b"\r\nX-Flowserver-Key: ", self._slot("key")]
+        if self.marketing:
+            parts += [f"\r\nList-Unsubscribe: <{self.brand.base_url}/u/".encode(), self._slot("value", Var("_leave"))]
+            parts.append(b">\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click")
+        parts.append(b"\r\nMIME-Version: 1.0\r\n")
+        parts += self._body_parts()
+        self._literals, order = _merge(parts)
+        self._order = order
+        values = [part for template in self._templates() for part in template.parts]
+        self._chunks = any(isinstance(part, Chunk) for part in values)
+        self._tracks = any(part == Var("_track") for part in values)
+        names = {name for template in self._templates() for name in template.variables}
+        self._leaves = self.marketing or bool(names & {"unsubscribe_url", "preferences_url"})
+
+    def _templates(self) -> list[Template]:
+        return [template for template in (self.subject, self.html, self.text) if template]
+
+    def _slot(self, kind: str, part: Any = None) -> int:
+        key = (kind, part)
+        if key not in self._index:
+            self._index[key] = len(self._slots)
+            self._slots.append(key)
+        return self._index[key]
+
+    def _subject_parts(self) -> list[bytes | int]:
+        if all(isinstance(part, str) for part in self.subject.parts):
+            return [header_value("".join(map(str, self.subject.parts)))]
+        return [self._slot("subject")]
+
+    def _body_parts(self) -> list[bytes | int]:
+        plain = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+        if self.html is None:
+            return [plain, *self._quoted(self.text, "text"), b"\r\n"]
+        edge = b"=_flowserver_" + self._signer.salt.encode()  # "=_" never stands in quoted-printable
+        return [
+            b'Content-Type: multipart/alternative; boundary="' + edge + b'"\r\n\r\n--' + edge + b"\r\n" + plain,
+            *self._quoted(self.text, "text"),
+            b"\r\n--" + edge + b"\r\n" + plain.replace(b"text/plain", b"text/html"),
+            *self._quoted(self.html, "html"),
+            b"\r\n--" + edge + b"--\r\n",
+        ]
+
+    def _quoted(self, template: Template, kind: str) -> Iterator[bytes | int]:
+        for n, part in enumerate(template.parts):
+            if n:
+                yield _SOFT
+            if isinstance(part, str):
+                yield quoted(part)
+            elif isinstance(part, Var) and part.path.startswith("_"):
+                yield self._slot("value", part)
+            else:
+                yield self._slot(kind, part)
+
+    def build(self, letter: Letter, now: datetime) -> bytes:
+        """The mail for one contact, ready for SMTP. Raises :class:`Invalid` when Liquid or the address refuses."""
+        sign = self._signer.sign
+        track = sign(TRACK, short(letter.id)) if self._tracks else ""
+        leave = sign(LEAVE, f"{short(letter.contact_id)}-{short(letter.id)}") if self._leaves else ""
+        values = self._values(letter.contact, track, leave) if self._chunks else {"contact": letter.contact}
+        contact = letter.contact
+        filled: list[bytes] = []
+        for kind, part in self._slots:
+            if kind == "html" or kind == "text":
+                if type(part) is Var:
+                    found = contact.get(part.path[8:]) if part.path[:8] == "contact." else None
+                    if type(found) is not str:
+                        found = None if liquid.missing(found) else liquid.to_text(found)
+                    if not found:
+                        filled.append(quoted(part.default))
+                    else:
+                        filled.append(quoted_html(found) if kind == "html" else quoted_text(found))
+                else:
+                    filled.append(quoted(part.render(values)))
+            elif kind == "value":
+                filled.append((track if part.path == "_track" else leave).encode())
+            elif kind == "subject":
+                filled.append(header_value(self.subject.render(values)))
+            elif kind == "to":
+                if not is_address(letter.address):
+                    raise Invalid({"address": [N_("The address cannot be written to")]})
+                filled.append(letter.address.encode())
+            elif kind == "date":
+                filled.append(_date(int(now.timestamp())))
+            elif kind == "id":
+                name = f"<{short(letter.planned)}.{short(letter.id)}.{self._signer.salt}@{self._domain}>"
+                filled.append(name.encode())
+            else:
+                filled.append(clean(letter.key).encode("ascii", "replace"))
+        out = self._literals.copy()
+        out[1::2] = [filled[n] for n in self._order]
+        return b"".join(out)
+
+    def _values(self, contact: Mapping[str, Any], track: str, leave: str) -> dict[str, Any]:
+        base = self.brand.base_url
+        return {
+            "contact": contact,
+            "workspace": self._workspace,
+            "unsubscribe_url": f"{base}/u/{leave}" if leave else "#",
+            "preferences_url": f"{base}/p/{leave}" if leave else "#",
+            "_track": track,
+            "_leave": leave,
+        }
+
+    def preview(self, contact: Mapping[str, Any]) -> dict[str, str]:
+        """What the contact would read: ``subject``, ``preheader``, ``html`` ("" in a text mail) and ``text``."""
+        values = self._values(contact, "", "")
+        return {
+            "subject": clean(self.subject.render(values)),
+            "preheader": clean(self.preheader.render(values)),
+            "html": self.html.render(values) if self.html else "",
+            "text": self.text.render(values),
+        }
+
+    def link(self, number: int, contact: Mapping[str, Any]) -> str | None:
+        """Where link ``number`` leads for this contact; ``None`` when there is no such link."""
+        if not 0 <= number < len(self.links):
+            return None
+        return self.links[number].render({"contact": contact, "workspace": self._workspace})
+
+
+def _merge(parts: Sequence[bytes | int]) -> tuple[list[bytes], list[int]]:
+    """Literals and slots in turn: ``[bytes, b"", bytes, b"", … bytes]`` with a gap for each slot, and the slots' order."""
+    literals: list[bytes] = [b""]
+    order: list[int] = []
+    for part in parts:
+        if isinstance(part, int):
+            order.append(part)
+            literals += [b"", b""]
+        else:
+            literals[-1] += part
+    return literals, order
+
+
+# --- compiling ---------------------------------------------------------------------------------------------
+
+
+def compile_mail(content: Mapping[str, Any], brand: Brand, signer: Signer, *, tracked: bool = True) -> MailTemplate:
+    """Compile a message. ``tracked``: rewrite links and add the open pixel (flow mail, never tests or team mail).
+
+    Raises :class:`Invalid` with the field's name (``subject``, ``body``, ``text``, ``from_email`` …).
+    """
+    subject = str(content.get("subject") or "")
+    if CONTROL.search(subject):
+        raise Invalid({"subject": [N_("The subject must be on one line")]})
+    constants = {"workspace": brand.variables()}
+    marketing = content.get("class", "marketing") == "marketing"
+    source = mailbody.make(content, brand, marketing=marketing, tracked=tracked)
+    text = _without_urls(liquid.compile(source.text, constants=constants, field="text"), brand)
+    html = liquid.compile(source.html, escape=True, constants=constants, field="body") if source.html else None
+    return MailTemplate(
+        subject=liquid.compile(subject, constants=constants, field="subject"),
+        preheader=liquid.compile(str(content.get("preheader") or ""), constants=constants, field="preheader"),
+        html=_without_urls(html, brand) if html else None,
+        text=text,
+        links=[liquid.compile(link, constants=constants, field="body") for link in source.links],
+        sender=sender_of(content, brand),
+        reply_to=str(content.get("reply_to") or ""),
+        marketing=marketing,
+        brand=brand,
+        signer=signer,
+    )
+
+
+def sender_of(content: Mapping[str, Any], brand: Brand) -> tuple[str, str]:
+    """Name and address a message comes from: its own, else the client's."""
+    email = str(content.get("from_email") or brand.sender_email)
+    return str(content.get("from_name") or brand.sender_name or brand.name), email
+
+
+def _without_urls(template: Template, brand: Brand) -> Template:
+    """Write ``{{ unsubscribe_url }}`` and its sister as literal address plus token, so that no engine is needed."""
+    parts: list[str | Var | Chunk] = []
+    for part in template.parts:
+        letter = {"unsubscribe_url": "u", "preferences_url": "p"}.get(part.path) if isinstance(part, Var) else None
+        added: list[str | Var | Chunk] = [f"{brand.base_url}/{letter}/", Var("_leave")] if letter else [part]
+        if parts and isinstance(parts[-1], str) and isinstance(added[0], str):
+            added[0] = str(parts.pop()) + added[0]
+        parts += added
+    return Template(tuple(parts), template.variables, template.bare, template.escape)
+
+
+def preview(content: Mapping[str, Any], contact: Mapping[str, Any], brand: Brand) -> dict[str, str]:
+    """How a message reads for one contact, for the composer: ``subject``, ``preheader``, ``html``, ``text``."""
+    return compile_mail(content, brand, Signer(["preview"]), tracked=False).preview(contact)
+
+
+def facts(contact: Any) -> dict[str, Any]:
+    """The values of ``{{ contact.… }}``: custom fields, then the fixed ones. Takes a row or a domain contact."""
+    return {
+        **(contact.fields or {}),
+        "first_name": contact.first_name,
+        "last_name": contact.last_name,
+        "email": contact.email,
+        "phone": contact.phone,
+        "external_id": contact.external_id,
+        "score": contact.score,
+        "locale": contact.locale,
+    }
+
+
+FACTS = frozenset({"first_name", "last_name", "email", "phone", "external_id", "score", "locale"})
