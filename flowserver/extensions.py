@@ -14,6 +14,7 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_wtf import CSRFProtect
 from sqlalchemy import event, orm
+from sqlalchemy.sql import visitors
 
 
 class UtcDateTime(sa.types.TypeDecorator[datetime]):
@@ -104,15 +105,23 @@ def enter_workspace(workspace_id: int | None) -> None:
 def _filter_by_workspace(state: orm.ORMExecuteState) -> None:
     if state.is_column_load or state.is_relationship_load:
         return
-    if not any(issubclass(mapper.class_, OfWorkspace) for mapper in state.all_mappers):
-        return
     wanted = _workspace.get()
+    if wanted == EVERYONE or not _touches_clients(state.statement):
+        return
     if wanted is None:
         raise NoWorkspace(f"no workspace chosen for {state.statement}")
-    if wanted != EVERYONE:
-        state.statement = state.statement.options(
-            orm.with_loader_criteria(OfWorkspace, lambda cls: cls.workspace_id == wanted, include_aliases=True)
-        )
+    state.statement = state.statement.options(
+        orm.with_loader_criteria(OfWorkspace, lambda cls: cls.workspace_id == wanted, include_aliases=True)
+    )
+
+
+def _touches_clients(statement: sa.Executable) -> bool:
+    """Whether client rows stand anywhere in a statement: in its columns, its FROM, a join or a subquery."""
+    for element in visitors.iterate(statement):
+        entity = element._annotations.get("parententity")
+        if entity is not None and issubclass(entity.mapper.class_, OfWorkspace):
+            return True
+    return False
 
 
 # --- SQLite ------------------------------------------------------------------------------------------
