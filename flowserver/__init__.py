@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import orjson
 from flask import Flask, request
 
 __version__ = "0.1.0"
@@ -51,7 +52,11 @@ def flask_settings(config) -> dict:
         "SECRET_KEY": config.secret_key,
         "SECRET_KEY_FALLBACKS": list(config.old_secret_keys),
         "SQLALCHEMY_DATABASE_URI": config.database_url,
-        "SQLALCHEMY_ENGINE_OPTIONS": {"pool_pre_ping": not config.database_url.startswith("sqlite")},
+        "SQLALCHEMY_ENGINE_OPTIONS": {
+            "pool_pre_ping": not config.database_url.startswith("sqlite"),
+            "json_serializer": lambda value: orjson.dumps(value).decode(),
+            "json_deserializer": orjson.loads,
+        },
         "SESSION_COOKIE_SECURE": config.secure,
         "SESSION_COOKIE_HTTPONLY": True,
         "SESSION_COOKIE_SAMESITE": "Lax",

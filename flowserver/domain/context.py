@@ -30,6 +30,7 @@ class Client:
     cap_week: int | None = None
     connections: Mapping[str, int] = field(default_factory=dict)  # channel → connection id
     notify_email: str = ""
+    heard: frozenset[str] = frozenset()  # event types that some live flow of the client starts with
 
 
 @dataclass(slots=True)
@@ -254,6 +255,9 @@ class BatchContext:
         self.emit(item, "score_changed", "", {"old": old, "new": contact.score})
 
     def emit(self, item: Item, type: str, subject: str = "", data: Mapping[str, Any] | None = None) -> None:
+        """A change of a field or score that nobody starts with is in the decisions already, so it is no event."""
+        if type in ("field_changed", "score_changed") and type not in self.client.heard:
+            return
         key = f"{item.enrollment_id}:{item.step}:{item.visit}:{type}:{subject}"[:120]
         chain = [*item.data.get("chain", ()), self.flow_id]
         row = (

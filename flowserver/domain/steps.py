@@ -59,20 +59,18 @@ class Item:
     """One contact standing at one step.
 
     ``parked_at`` is when it began to wait at this step; ``None`` while it arrives. ``messages`` maps the key of an
-    earlier step to what became of its message; ``events`` are the contact's events since the enrollment began.
+    earlier step to what became of its message; ``events`` are the contact's events since it began to wait.
     """
 
     enrollment_id: int
     contact: Contact
+    flow_id: int = 0
     step: str = ""
     visit: int = 1
     parked_at: datetime | None = None
-    triggered_at: datetime | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
     messages: dict[str, Sent] = field(default_factory=dict)
     events: Sequence[Fact] = ()
-    chain: int = 0
-    flow_id: int = 0
 
 
 @dataclass(slots=True, frozen=True)

@@ -151,7 +151,14 @@ def _lite(table: str, columns: tuple[str, ...], rows: Rows) -> Iterable[Sequence
     converters = _lite_converters(table, columns)
     if not converters:
         return rows
-    return (_converted(row, converters) for row in rows)
+    if len(converters) == 1:
+        return _one_converted(rows, *converters[0])
+    return [_converted(row, converters) for row in rows]
+
+
+def _one_converted(rows: Rows, position: int, convert: Callable[[Any], Any]) -> Iterable[Sequence[Any]]:
+    after = position + 1
+    return [(*row[:position], None if row[position] is None else convert(row[position]), *row[after:]) for row in rows]
 
 
 def _converted(row: Sequence[Any], converters: tuple[tuple[int, Callable[[Any], Any]], ...]) -> list[Any]:

@@ -5,9 +5,11 @@ One transaction a batch (spec: engine, 2). Whoever dies in the middle has writte
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -48,32 +50,10 @@ SHORT = 0.05  # seconds a batch may hold SQLite's write lock
 FAILURES_THAT_PAUSE = 5  # failed contacts of one flow within an hour
 
 _E, _C = Enrollment.__table__.c, ContactRow.__table__.c
+_RUN = (_E.id, _E.flow_id, _E.version_id, _E.step, _E.visit, _E.parked_at, _E.data)
+_PERSON = tuple(_C[name] for name in Contact.__dataclass_fields__ if name not in ("tags", "lists"))
 _CLAIM = (
-    sa.select(
-        _E.id,
-        _E.flow_id,
-        _E.version_id,
-        _E.step,
-        _E.visit,
-        _E.parked_at,
-        _E.triggered_at,
-        _E.chain,
-        _E.data,
-        _C.id.label("contact_id"),
-        _C.workspace_id,
-        _C.email,
-        _C.phone,
-        _C.external_id,
-        _C.first_name,
-        _C.last_name,
-        _C.fields,
-        _C.score,
-        _C.email_consent,
-        _C.sms_consent,
-        _C.status,
-        _C.owner_id,
-        _C.locale,
-    )
+    sa.select(*_RUN, *_PERSON)
     .select_from(Enrollment.__table__.join(ContactRow.__table__, _E.contact_id == _C.id))
     .where(_E.due_at <= sa.bindparam("now"), ~_E.held)
     .order_by(_E.due_at)
@@ -140,7 +120,8 @@ def batch(most: int = BATCH) -> int:
     now = clock.now()
     claimed: list[int] = []
     try:
-        return _attempt(now, most, None, claimed)
+        with _no_collector():
+            return _attempt(now, most, None, claimed)
     except Exception as error:
         db.session.rollback()
         if not claimed:
@@ -148,6 +129,18 @@ def batch(most: int = BATCH) -> int:
         log.warning("advance.halving", enrollments=len(claimed), why=type(error).__name__)
         _in_halves(now, claimed, error)
         return len(claimed)
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """A batch makes thousands of objects and no cycles: the cycle collector would only walk them again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _in_halves(now: datetime, ids: list[int], error: Exception) -> None:
@@ -167,8 +160,8 @@ def _in_halves(now: datetime, ids: list[int], error: Exception) -> None:
 def _attempt(now: datetime, most: int, only: list[int] | None, claimed: list[int]) -> int:
     connection = db.session.connection()
     statement = _CLAIM if only is None else _CLAIM.where(bulk.ids_in(_E.id, only))
-    rows = connection.execute(statement, {"now": now, "most": most}).all()
-    claimed.extend(row.id for row in rows)
+    rows = [tuple(row) for row in connection.execute(statement, {"now": now, "most": most}).all()]
+    claimed.extend(row[0] for row in rows)
     if rows:
         wishes, places = decide(now, rows)
         write(connection, now, wishes, places)
@@ -193,7 +186,7 @@ class Facts:
 
 def decide(now: datetime, rows: Sequence[Any]) -> tuple[ctx.Wishes, list[planner.Place]]:
     """Walk all claimed rows through their flows in memory; nothing is written."""
-    versions = {row.version_id: compiled(row.version_id) for row in rows}
+    versions = {version_id: compiled(version_id) for version_id in {row[2] for row in rows}}
     needs: frozenset[str] = frozenset().union(*(flow.needs for flow in versions.values()))
     contacts = _contacts(rows)
     facts = _facts(now, rows, contacts, needs)
@@ -227,54 +220,40 @@ def decide(now: datetime, rows: Sequence[Any]) -> tuple[ctx.Wishes, list[planner
 
 def _contacts(rows: Sequence[Any]) -> dict[int, Contact]:
     """One contact object a person, shared by all of its enrollments in the batch."""
+    first = len(_RUN)
     found: dict[int, Contact] = {}
     for row in rows:
-        if row.contact_id not in found:
-            found[row.contact_id] = Contact(
-                row.contact_id,
-                row.workspace_id,
-                row.email,
-                row.phone,
-                row.external_id,
-                row.first_name,
-                row.last_name,
-                row.fields or {},
-                row.score,
-                row.email_consent,
-                row.sms_consent,
-                row.status,
-                row.owner_id,
-                row.locale,
-            )
+        person = row[first:]
+        if person[0] not in found:
+            found[person[0]] = Contact(*person)
     return found
 
 
 def _items(rows: Sequence[Any], contacts: Mapping[int, Contact], needs: frozenset[str]) -> dict[int, list[Item]]:
     """Items by version, with their messages and events where a node needs them."""
-    messages = _messages([row.id for row in rows if row.step]) if "messages" in needs else {}
+    messages = _messages([row[0] for row in rows if row[3]]) if "messages" in needs else {}
     events = _events(rows) if "events" in needs else {}
     items: dict[int, list[Item]] = defaultdict(list)
-    for row in rows:
-        items[row.version_id].append(
+    for run, flow_id, version_id, step, visit, parked_at, data, contact_id, *_ in rows:
+        contact = contacts[contact_id]
+        items[version_id].append(
             Item(
-                row.id,
-                contacts[row.contact_id],
-                row.step,
-                row.visit,
-                row.parked_at,
-                row.triggered_at,
-                row.data or {},
-                messages.get(row.id) or {},
-                events.get(row.contact_id, ()),
-                row.chain,
-                row.flow_id,
+                run,
+                contact,
+                flow_id,
+                step,
+                visit,
+                parked_at,
+                data or {},
+                messages.get(run) or {},
+                events.get(contact_id, ()),
             )
         )
     return items
 
 
 def _facts(now: datetime, rows: Sequence[Any], contacts: Mapping[int, Contact], needs: frozenset[str]) -> Facts:
-    flows = _flows({row.flow_id for row in rows})
+    flows = _flows({row[1] for row in rows})
     clients = _clients({contact.workspace_id for contact in contacts.values()})
     if "tags" in needs:
         _load_tags(contacts)
@@ -306,6 +285,7 @@ def _clients(ids: set[int]) -> dict[int, ctx.Client]:
     )
     for workspace_id, channel, connection_id in connection.execute(query):
         ways[workspace_id].setdefault(channel, connection_id)
+    heard = _heard(ids)
     columns = (t.id, t.time_zone, t.quiet_from, t.quiet_until, t.cap_day, t.cap_week, t.notify_email)
     return {
         row.id: ctx.Client(
@@ -317,9 +297,24 @@ def _clients(ids: set[int]) -> dict[int, ctx.Client]:
             row.cap_week,
             ways[row.id],
             row.notify_email,
+            heard[row.id],
         )
         for row in connection.execute(sa.select(*columns).where(bulk.ids_in(t.id, ids)))
     }
+
+
+def _heard(ids: set[int]) -> dict[int, frozenset[str]]:
+    """Event types that live flows of these clients start with."""
+    t = Flow.__table__.c
+    query = (
+        sa.select(t.workspace_id, t.trigger_type)
+        .distinct()
+        .where(bulk.ids_in(t.workspace_id, ids), t.state == "active")
+    )
+    found: dict[int, frozenset[str]] = defaultdict(frozenset)
+    for workspace_id, trigger in db.session.connection().execute(query):
+        found[workspace_id] |= frozenset(triggers()[trigger].listens_to)
+    return found
 
 
 def _load_tags(contacts: Mapping[int, Contact]) -> None:
@@ -399,12 +394,12 @@ def _messages(ids: Sequence[int]) -> dict[int, dict[str, Sent]]:
 
 def _events(rows: Sequence[Any]) -> dict[int, list[Fact]]:
     """Events of contacts who had parked, since the first of them did."""
-    parked = [row for row in rows if row.parked_at]
+    parked = {row[len(_RUN)]: row[5] for row in rows if row[5]}
     if not parked:
         return {}
     t = Event.__table__.c
     query = sa.select(t.contact_id, t.type, t.at, t.subject, t.data).where(
-        bulk.ids_in(t.contact_id, {row.contact_id for row in parked}), t.at >= min(row.parked_at for row in parked)
+        bulk.ids_in(t.contact_id, parked), t.at >= min(parked.values())
     )
     found: dict[int, list[Fact]] = defaultdict(list)
     for contact_id, *fact in db.session.connection().execute(query):
