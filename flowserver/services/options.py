@@ -1,0 +1,288 @@
+"""What a form can choose from, what an id is called, and which objects a definition refers to.
+
+A node never queries: its form names a *source* (``list``, ``field``, ``user``, ``form``, ``tag``, ``step``), its
+settings mark references (:class:`flowserver.nodes.base.Ref`), and this file knows what stands behind a source.
+References are ids in the database and names in text (``field``: always the key, ``step``: the step's key).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import marshmallow as ma
+import sqlalchemy as sa
+import wtforms
+from marshmallow import fields
+
+from flowserver.domain import definition as definitions
+from flowserver.domain import flow_graph
+from flowserver.errors import Invalid
+from flowserver.extensions import current_workspace, db
+from flowserver.models import Access, ContactList, Field, Form, Tag, User
+from flowserver.nodes import catalogue
+from flowserver.nodes.base import ChoiceOf, Names, Ref
+from flowserver.text import N_, Text
+
+CORE_FIELDS = (
+    ("first_name", N_("First name")),
+    ("last_name", N_("Last name")),
+    ("email", N_("E-mail address")),
+    ("phone", N_("Mobile number")),
+    ("external_id", N_("Customer number")),
+    ("locale", N_("Language")),
+)
+_BLANK = {
+    "list": N_("Choose a list"),
+    "tag": N_("Choose a tag"),
+    "field": N_("Choose a field"),
+    "user": N_("Choose a person"),
+    "form": N_("Choose a form"),
+    "step": N_("Choose a message"),
+}
+_NONE_YET = {
+    "list": N_("There is no list yet"),
+    "form": N_("There is no form yet"),
+    "tag": N_("There is no tag yet"),
+    "step": N_("No message comes before this step"),
+}
+_GONE = {
+    "list": N_("a deleted list"),
+    "tag": N_("a deleted tag"),
+    "field": N_("a deleted field"),
+    "user": N_("somebody who left"),
+    "form": N_("a deleted form"),
+    "step": N_("a step that is gone"),
+}
+_UNKNOWN = {
+    "list": N_("There is no list “%(name)s” in this client"),
+    "tag": N_("There is no tag “%(name)s” in this client"),
+    "field": N_("There is no field “%(name)s” in this client"),
+    "user": N_("Nobody called “%(name)s” works for this client"),
+    "form": N_("There is no form “%(name)s” in this client"),
+}
+_DELETED = {
+    "list": N_("The list was deleted. Choose another one"),
+    "tag": N_("The tag was deleted. Choose another one"),
+    "user": N_("This person no longer works for the client. Choose somebody else"),
+    "form": N_("The form was deleted. Choose another one"),
+}
+
+
+# --- what can be chosen ----------------------------------------------------------------------------------
+
+
+def choices(source: str, definition: Mapping[str, Any] | None = None, key: str = "") -> list[tuple[Any, str]]:
+    """``[(id, label)]`` of a source, by name. ``step`` needs the definition: the messages sent before step ``key``."""
+    if source == "step":
+        return _messages_before(definition or {}, key)
+    if source == "field":
+        own = db.session.execute(sa.select(Field.key, Field.label).order_by(Field.label))
+        return [*CORE_FIELDS, *((key, label) for key, label in own)]
+    return [(id, label) for id, label in db.session.execute(_query(source))]
+
+
+def _query(source: str) -> Any:
+    if source == "user":
+        mine = sa.select(Access.user_id).where(Access.workspace_id == current_workspace())
+        here = sa.or_(User.role == "admin", User.id.in_(mine))
+        return sa.select(User.id, User.email).where(User.active, here).order_by(User.email)
+    table: Any = {"list": ContactList, "tag": Tag, "form": Form}[source]
+    return sa.select(table.id, table.name).order_by(sa.func.lower(table.name))
+
+
+def _messages_before(definition: Mapping[str, Any], key: str) -> list[tuple[str, str]]:
+    flow = compiled(definition)
+    names = namer(definition)
+    found = flow_graph.before(flow, key) if key in flow.steps else list(flow.steps.values())
+    return [
+        (step.key, Text("Step %(n)s: %(name)s", n=step.number, name=names("step", step.key)))
+        for step in found
+        if step.node.sends
+    ]
+
+
+def fill(form: Any, definition: Mapping[str, Any] | None = None, key: str = "") -> Any:
+    """Give every :class:`ChoiceOf` of a form its options, a hint to choose first. Returns the form."""
+    for field in form:
+        if isinstance(field, ChoiceOf):
+            found = choices(field.source, definition, key)
+            hint = _BLANK.get(field.source, N_("Choose one")) if found else _NONE_YET.get(field.source, "")
+            known = {str(id) for id, _ in found}
+            if str(field.data) not in known:
+                found = [("", hint), *found]
+            field.choices = found
+        elif isinstance(field, wtforms.FormField):
+            fill(field.form, definition, key)
+    return form
+
+
+# --- what things are called ------------------------------------------------------------------------------
+
+
+def name(source: str, id: Any) -> str:
+    """What an id is called: ``name("list", 12)`` → "Newsletter"."""
+    return namer()(source, id)
+
+
+def namer(definition: Mapping[str, Any] | None = None) -> Names:
+    """A function from source and id to name that asks the database once per source. ``step`` needs the definition."""
+    known: dict[str, dict[str, str]] = {}
+
+    def names(source: str, id: Any) -> str:
+        if id in (None, ""):
+            return Text("…")
+        if source == "step":
+            return _step_name(definition or {}, str(id), names)
+        if source not in known:
+            known[source] = {str(one): label for one, label in choices(source)}
+        return known[source].get(str(id)) or _GONE.get(source) or str(id)
+
+    return names
+
+
+def _step_name(definition: Mapping[str, Any], key: str, names: Names) -> str:
+    for _, _, step in definitions.walk(definition.get("steps", [])):
+        if isinstance(step, Mapping) and step.get("key") == key:
+            return summary(step, names)
+    return _GONE["step"]
+
+
+def summary(step: Mapping[str, Any], names: Names) -> str:
+    """A step in a few words; its type's title while its settings are not sound."""
+    cls = catalogue.actions().get(str(step.get("type", "")))
+    if cls is None:
+        return str(step.get("type", ""))
+    try:
+        return cls(cls.load(definitions.own_settings(step), step.get("rev", 1))).summary(names)
+    except Invalid:
+        return cls.title
+
+
+# --- references in a definition --------------------------------------------------------------------------
+
+Spot = tuple[dict[str, Any] | list[Any], Any, str, str]
+"""Where a reference stands: the dict or list that holds it, its key or index there, its source, its path."""
+
+
+def spots(definition: Mapping[str, Any]) -> Iterator[Spot]:
+    """Every reference of a definition, starting point and conditions included."""
+    trigger = definition.get("trigger")
+    if isinstance(trigger, dict) and str(trigger.get("type", "")) in catalogue.triggers():
+        yield from _of_schema(catalogue.triggers()[str(trigger["type"])].Settings(), trigger, "trigger")
+    actions = catalogue.actions()
+    steps = definition.get("steps", [])
+    for path, _, step in definitions.walk(steps if isinstance(steps, list) else []):
+        if isinstance(step, dict) and str(step.get("type", "")) in actions:
+            yield from _of_schema(actions[str(step["type"])].Settings(), step, path)
+
+
+def _of_schema(schema: ma.Schema, data: dict[str, Any], path: str) -> Iterator[Spot]:
+    for name, field in schema.fields.items():
+        key = field.data_key or name
+        if data.get(key) not in (None, ""):
+            yield from _of_field(field, data, key, f"{path}.{key}")
+
+
+def _of_field(field: Any, holder: Any, key: Any, path: str) -> Iterator[Spot]:
+    value = holder[key]
+    if isinstance(field, Ref):
+        yield holder, key, field.source, path
+    elif isinstance(field, fields.Nested):
+        for inner in value if isinstance(value, list) else [value]:
+            if isinstance(inner, dict):
+                yield from _of_schema(field.schema, inner, path)
+    elif isinstance(field, fields.List) and isinstance(value, list):
+        for index in range(len(value)):
+            yield from _of_field(field.inner, value, index, f"{path}[{index}]")
+    elif isinstance(field, fields.Raw) and isinstance(value, dict):
+        yield from _of_rule(value, path)
+
+
+def _of_rule(rule: dict[str, Any], path: str) -> Iterator[Spot]:
+    kind = rule.get("type")
+    if isinstance(kind, str) and kind in catalogue.conditions():
+        yield from _of_schema(catalogue.conditions()[kind].Settings(), rule, path)
+    for word in ("all", "any", "not"):
+        for part in rule[word] if isinstance(rule.get(word), list) else [rule.get(word)]:
+            if isinstance(part, dict):
+                yield from _of_rule(part, path)
+
+
+def references(definition: Mapping[str, Any]) -> set[tuple[str, Any]]:
+    """``{("list", 3), ("field", "city"), …}``: what a definition refers to, steps of its own included."""
+    return {(source, holder[key]) for holder, key, source, _ in spots(definition)}
+
+
+def look_up(definition: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """A copy of the definition with names turned into ids, and what was not found, by path."""
+    result = copy.deepcopy(dict(definition))
+    unknown: dict[str, list[str]] = {}
+    tables: dict[str, dict[str, Any]] = {}
+    for holder, key, source, path in spots(result):
+        if source == "step":
+            continue
+        if source not in tables:
+            tables[source] = _by_name(source)
+        given = holder[key]
+        found = tables[source].get(_fold(given))
+        if found is None:
+            unknown[path] = [_not_found(source, given)]
+        else:
+            holder[key] = found
+    return result, unknown
+
+
+def _not_found(source: str, given: Any) -> Text:
+    if isinstance(given, int) and source in _DELETED:
+        return _DELETED[source]
+    text = _UNKNOWN.get(source, N_("There is no “%(name)s” in this client"))
+    return Text(text.msgid, name=str(given)[:120])
+
+
+def resolve(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """The definition with names turned into ids. Raises :class:`Invalid` by path for what does not exist here."""
+    result, unknown = look_up(definition)
+    if unknown:
+        raise Invalid(unknown)
+    return result
+
+
+def unresolve(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """The definition with ids turned into names, as it is exported. What was deleted keeps its id."""
+    result = copy.deepcopy(dict(definition))
+    names: dict[str, dict[str, str]] = {}
+    for holder, key, source, _ in spots(result):
+        if source in ("step", "field"):
+            continue
+        if source not in names:
+            names[source] = {str(id): str(label) for id, label in choices(source)}
+        holder[key] = names[source].get(str(holder[key]), holder[key])
+    return result
+
+
+def _by_name(source: str) -> dict[Any, Any]:
+    """Ids, and names without case, to ids. An id wins over a name that looks like one."""
+    found = choices(source)
+    return {**{_fold(str(label)): id for id, label in found}, **{_fold(id): id for id, _ in found}}
+
+
+def _fold(value: Any) -> Any:
+    return value if isinstance(value, int) else " ".join(str(value).split()).casefold()
+
+
+def rename_steps(step: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """A step (and its paths) whose references to the steps ``names`` point to their new keys; changed in place."""
+    for holder, key, source, _ in spots({"steps": [step]}):
+        if source == "step" and holder[key] in names:
+            holder[key] = names[holder[key]]
+    return step
+
+
+# --- compiled definitions --------------------------------------------------------------------------------
+
+
+def compiled(definition: Mapping[str, Any]) -> definitions.Compiled:
+    """A definition, finished or not, ready to be shown: mistakes stand in ``Compiled.mistakes``."""
+    return definitions.compile(definition, catalogue.triggers(), catalogue.actions(), lenient=True)
