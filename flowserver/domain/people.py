@@ -30,7 +30,50 @@ FIELD_TYPES = ("text", "number", "date", "yes_no", "choice")
 
 # Addresses that vanish after ten minutes. The list is short on purpose: double opt-in does the real work.
 _DISPOSABLE = frozenset(
-    ["mailinator.com", "guerrillamail.com", "guerrillamail.info", "sharklasers.com", "grr.la", "yopmail.com", "yopmail.fr", "10minutemail.com", "10minutemail.net", "20minutemail.com", "temp-mail.org", "temp-mail.io", "tempmail.com", "tempmail.net", "tempmailo.com", "tempail.com", "trashmail.com", "trashmail.de", "trash-mail.com", "wegwerfmail.de", "throwawaymail.com", "throwaway.email", "dispostable.com", "getnada.com", "nada.email", "maildrop.cc", "fakeinbox.com", "mintemail.com", "mohmal.com", "emailondeck.com", "mytemp.email", "mailnesia.com", "mailcatch.com", "spamgourmet.com", "discard.email", "moakt.com", "burnermail.io", "inboxkitten.com", "mail-temp.com", "minuteinbox.com", "tempinbox.com", "spambox.us"]
+    [
+        "mailinator.com",
+        "guerrillamail.com",
+        "guerrillamail.info",
+        "sharklasers.com",
+        "grr.la",
+        "yopmail.com",
+        "yopmail.fr",
+        "10minutemail.com",
+        "10minutemail.net",
+        "20minutemail.com",
+        "temp-mail.org",
+        "temp-mail.io",
+        "tempmail.com",
+        "tempmail.net",
+        "tempmailo.com",
+        "tempail.com",
+        "trashmail.com",
+        "trashmail.de",
+        "trash-mail.com",
+        "wegwerfmail.de",
+        "throwawaymail.com",
+        "throwaway.email",
+        "dispostable.com",
+        "getnada.com",
+        "nada.email",
+        "maildrop.cc",
+        "fakeinbox.com",
+        "mintemail.com",
+        "mohmal.com",
+        "emailondeck.com",
+        "mytemp.email",
+        "mailnesia.com",
+        "mailcatch.com",
+        "spamgourmet.com",
+        "discard.email",
+        "moakt.com",
+        "burnermail.io",
+        "inboxkitten.com",
+        "mail-temp.com",
+        "minuteinbox.com",
+        "tempinbox.com",
+        "spambox.us",
+    ]
 )
 _DISPOSABLE_LOOK = re.compile(
     r"temp-?mail|trash-?mail|throw-?away|(?:10|20|ten)-?min(?:ute)?s?-?mail|guerrillamail|mailinator|yopmail"
@@ -56,8 +99,8 @@ class Customs:
 
     @property
     def decimal(self) -> str:
-        """The sign between whole and part: a comma or a point."""
-        return _decimal_sign(self.locale)
+        """The sign between whole and part, a comma or a point, as the country writes it."""
+        return _decimal_sign(f"und_{self.country}" if self.country else self.locale)
 
 
 # --- text ----------------------------------------------------------------------------------------------
@@ -140,9 +183,7 @@ def is_disposable(address: str) -> bool:
     """Whether a checked address looks like one that is thrown away after use."""
     labels = address.rpartition("@")[2].split(".")
     parents = (".".join(labels[start:]) for start in range(len(labels) - 1))
-    return any(parent in _DISPOSABLE for parent in parents) or bool(
-        _DISPOSABLE_LOOK.search(".".join(labels[:-1]))
-    )
+    return any(parent in _DISPOSABLE for parent in parents) or bool(_DISPOSABLE_LOOK.search(".".join(labels[:-1])))
 
 
 def phone(raw: Any, country: str = "") -> str:
@@ -288,7 +329,8 @@ def _date_parts(text: str, customs: Customs) -> tuple[int, int, int]:
         day, month = (second, first) if customs.month_first else (first, second)
         return _full_year(year, found.group(3)), month, day
     words = re.findall(r"\d+|[^\W\d_]+", text)
-    months = [_months(customs.locale)[word] for word in words if word in _months(customs.locale)]
+    names = {**_months(f"und_{customs.country}"), **_months(customs.locale)}
+    months = [names[word] for word in words if word in names]
     digits = [word for word in words if word.isdecimal()]
     if len(months) == 1 and len(digits) == 2 and len(words) <= 5:
         day_first = len(digits[0]) <= 2
@@ -318,7 +360,9 @@ def _months(locale: str) -> Mapping[str, int]:
     return found
 
 
-_YES = frozenset(["yes", "y", "true", "t", "1", "on", "x", "si", "sì", "s", "vero", "tak", "prawda", "ja", "oui", "sí", "✓", "✔"])
+_YES = frozenset(
+    ["yes", "y", "true", "t", "1", "on", "x", "si", "sì", "s", "vero", "tak", "prawda", "ja", "oui", "sí", "✓", "✔"]
+)
 _NO = frozenset(["no", "n", "false", "f", "0", "off", "falso", "nie", "fałsz", "nein", "non"])
 
 
@@ -358,9 +402,7 @@ class Spec:
 TEXTS = ("email", "phone", "external_id", "first_name", "last_name", "locale")
 
 
-def contact_values(
-    raw: Mapping[str, Any], specs: Mapping[str, Spec], customs: Customs
-) -> dict[str, Any]:
+def contact_values(raw: Mapping[str, Any], specs: Mapping[str, Spec], customs: Customs) -> dict[str, Any]:
     """The values of a contact, checked and made uniform; only the keys that were given.
 
     ``raw`` may hold the keys of :data:`TEXTS` and ``fields`` (``{key: value}``). Empty text and ``None`` mean

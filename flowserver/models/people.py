@@ -11,6 +11,10 @@ from flowserver.clock import now
 from flowserver.extensions import Base, OfWorkspace, UtcDateTime
 from flowserver.models.base import BigId, Dict, Instant, List, WorkspaceRow
 
+# On SQLite an id is free again when the newest row is deleted, unless told otherwise. Where links, messages or
+# statistics keep the id of a deleted row, the next row must not inherit them.
+NEVER_AGAIN = {"sqlite_autoincrement": True}
+
 
 class Contact(WorkspaceRow):
     """One person who gets messages. Has an e-mail address or a phone number, each unique in the workspace."""
@@ -21,6 +25,7 @@ class Contact(WorkspaceRow):
         sa.UniqueConstraint("workspace_id", "phone"),
         sa.UniqueConstraint("workspace_id", "external_id"),
         sa.Index("ix_contact_recent", "workspace_id", "created_at"),
+        NEVER_AGAIN,
     )
 
     email: Mapped[str | None] = mapped_column(sa.String(254))  # normalised: domain in lower case, whole address folded
@@ -44,11 +49,12 @@ class ContactList(WorkspaceRow):
     """A list contacts join and leave."""
 
     __tablename__ = "contact_list"
-    __table_args__ = (sa.UniqueConstraint("workspace_id", "name"),)
+    __table_args__ = (sa.UniqueConstraint("workspace_id", "name"), NEVER_AGAIN)
 
     name: Mapped[str] = mapped_column(sa.String(120))
     description: Mapped[str] = mapped_column(sa.String(300), default="")
     public: Mapped[bool] = mapped_column(default=False)  # offered as a topic on the preference page
+    leaving: Mapped[str] = mapped_column(sa.String(8), default="")  # being deleted: "keep" or "delete" its contacts
 
 
 class Membership(OfWorkspace, Base):
@@ -138,7 +144,7 @@ class Form(WorkspaceRow):
     """A signup form that clients put on their pages."""
 
     __tablename__ = "form"
-    __table_args__ = (sa.UniqueConstraint("workspace_id", "name"),)
+    __table_args__ = (sa.UniqueConstraint("workspace_id", "name"), NEVER_AGAIN)
 
     public_id: Mapped[str] = mapped_column(sa.String(16), unique=True)
     name: Mapped[str] = mapped_column(sa.String(120))
@@ -161,6 +167,7 @@ class Signup(WorkspaceRow):
     """A form that was sent in. With double opt-in nothing else exists until it is confirmed."""
 
     __tablename__ = "signup"
+    __table_args__ = NEVER_AGAIN
 
     form_id: Mapped[int] = mapped_column(BigId, sa.ForeignKey("form.id", ondelete="CASCADE"), index=True)
     email: Mapped[str | None] = mapped_column(sa.String(254), index=True)
@@ -177,6 +184,7 @@ class Import(WorkspaceRow):
     """A CSV file on its way into the address book, resumable after every chunk."""
 
     __tablename__ = "import"
+    __table_args__ = NEVER_AGAIN
 
     user_id: Mapped[int | None] = mapped_column(BigId)
     filename: Mapped[str] = mapped_column(sa.String(200))
@@ -194,5 +202,3 @@ class Import(WorkspaceRow):
     refused: Mapped[int] = mapped_column(default=0)
     reason: Mapped[str] = mapped_column(sa.String(300), default="")
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,9 +14,23 @@ from flowserver import clock, extensions
 from flowserver.domain import people
 from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import db
-from flowserver.models import Contact, ContactTag, Field, Membership, Workspace
+from flowserver.models import (
+    Contact,
+    ContactList,
+    ContactTag,
+    Decision,
+    Engagement,
+    Enrollment,
+    Event,
+    Field,
+    Membership,
+    Message,
+    Signup,
+    Tag,
+    Workspace,
+)
 from flowserver.services import crowd, events
-from flowserver.text import N_, Text
+from flowserver.text import N_
 
 ADDRESSES = ("email", "phone", "external_id")
 OTHERS = {
@@ -217,3 +231,151 @@ def _change(contact: Contact, checked: Mapping[str, Any], silent: bool, chain: i
 def _tell_field(contact: Contact, key: str, old: Any, new: Any, chain: int, created: bool = False) -> None:
     data = {"old": old, "new": new, **({"created": True} if created else {})}
     events.record(contact.id, "field_changed", subject=key, at=contact.updated_at, data=data, chain=chain)
+
+
+# --- searching -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which contacts a list shows. Empty parts do not narrow it."""
+
+    q: str = ""  # words of name, e-mail, phone or external id; all must be found
+    list_id: int | None = None
+    tag: str = ""
+    consent: str = ""  # email, sms: given; no_email, no_sms: not given
+    status: str = ""  # active, suppressed, bounced
+    updated_since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some contacts, newest first, and the ids to go on from."""
+
+    items: list[Contact]
+    older: int | None  # ask for ids below this one for the next page
+    newer: int | None  # ask for ids above this one for the page before
+
+
+def search(wanted: Filter, *, limit: int = 50, older: int | None = None, newer: int | None = None) -> Page:
+    """One page of contacts, newest first: those below the id ``older``, or the ones just above ``newer``."""
+    query = sa.select(Contact).where(*_conditions(wanted)).limit(limit + 1)
+    if newer is not None:
+        found = list(db.session.scalars(query.where(Contact.id > newer).order_by(Contact.id)))
+        items = found[:limit][::-1]
+        return Page(items, items[-1].id if items else None, items[0].id if len(found) > limit else None)
+    if older is not None:
+        query = query.where(Contact.id < older)
+    found = list(db.session.scalars(query.order_by(Contact.id.desc())))
+    items = found[:limit]
+    more = items[-1].id if len(found) > limit else None
+    return Page(items, more, items[0].id if older is not None and items else None)
+
+
+def count(wanted: Filter, most: int = 10_000) -> int:
+    """How many contacts match, counted up to ``most + 1``."""
+    matching = sa.select(Contact.id).where(*_conditions(wanted)).limit(most + 1).subquery()
+    return int(db.session.scalar(sa.select(sa.func.count()).select_from(matching)) or 0)
+
+
+def ids_in_chunks(wanted: Filter, size: int = 1000) -> Iterator[list[Contact]]:
+    """All matching contacts, oldest first, page by page: memory stays flat whatever their number."""
+    last = 0
+    while True:
+        query = sa.select(Contact).where(*_conditions(wanted), Contact.id > last).order_by(Contact.id).limit(size)
+        found = list(db.session.scalars(query))
+        if not found:
+            return
+        yield found
+        last = found[-1].id
+
+
+def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
+    found = [_word(word) for word in people.clean(wanted.q).split()[:6]]
+    if wanted.list_id:
+        members = sa.select(Membership.contact_id).where(Membership.list_id == wanted.list_id)
+        found.append(Contact.id.in_(members))
+    if wanted.tag:
+        tagged = sa.select(ContactTag.contact_id).join(Tag, Tag.id == ContactTag.tag_id).where(Tag.name == wanted.tag)
+        found.append(Contact.id.in_(tagged))
+    if wanted.consent:
+        column = Contact.sms_consent if wanted.consent.endswith("sms") else Contact.email_consent
+        found.append(column != "given" if wanted.consent.startswith("no_") else column == "given")
+    if wanted.status:
+        found.append(Contact.status == wanted.status)
+    if wanted.updated_since:
+        found.append(Contact.updated_at >= wanted.updated_since)
+    return found
+
+
+def _word(word: str) -> sa.ColumnElement[bool]:
+    """A word found in a name, address or id. SQLite folds ASCII letters only, so other spellings are asked for, too."""
+    spellings = {word, word.lower(), word.capitalize()}
+    texts = (Contact.first_name, Contact.last_name, Contact.email, Contact.external_id)
+    found = [column.icontains(spelling, autoescape=True) for column in texts for spelling in spellings]
+    digits = "".join(char for char in word if char.isdecimal())
+    if len(digits) >= 3 and not any(char.isalpha() for char in word):
+        found.append(Contact.phone.contains(digits.lstrip("0") or digits))
+    return sa.or_(*found)
+
+
+def lists_and_tags(contact_ids: Sequence[int]) -> tuple[dict[int, list[tuple[int, str]]], dict[int, list[str]]]:
+    """``({contact: [(list id, name)]}, {contact: [tag]})`` of some contacts, in two queries."""
+    lists: dict[int, list[tuple[int, str]]] = {one: [] for one in contact_ids}
+    tags: dict[int, list[str]] = {one: [] for one in contact_ids}
+    on = (
+        sa.select(Membership.contact_id, ContactList.id, ContactList.name)
+        .join(ContactList, ContactList.id == Membership.list_id)
+        .where(Membership.contact_id.in_(contact_ids))
+        .order_by(ContactList.name)
+    )
+    for contact_id, list_id, name in db.session.execute(on):
+        lists[contact_id].append((list_id, name))
+    has = (
+        sa.select(ContactTag.contact_id, Tag.name)
+        .join(Tag, Tag.id == ContactTag.tag_id)
+        .where(ContactTag.contact_id.in_(contact_ids))
+        .order_by(Tag.name)
+    )
+    for contact_id, name in db.session.execute(has):
+        tags[contact_id].append(name)
+    return lists, tags
+
+
+# --- deleting --------------------------------------------------------------------------------------------
+
+
+def delete(contact_id: int) -> None:
+    """Erase a contact for good. Raises :class:`NotFound`. See :func:`erase` for what stays."""
+    get(contact_id)
+    erase([contact_id])
+    db.session.commit()
+
+
+def erase(contact_ids: Sequence[int]) -> None:
+    """Erase contacts, in the caller's transaction.
+
+    They leave their flows, what was planned for them is not sent, and every address, answer and piece of evidence
+    about them goes. Rows without a person stay, so that reports keep their totals; so does an address on the
+    suppression list, because it is there to stop messages.
+    """
+    now = clock.now()
+    addresses = db.session.execute(sa.select(Contact.email, Contact.phone).where(Contact.id.in_(contact_ids))).all()
+    emails = [row.email for row in addresses if row.email]
+    runs = sa.select(Enrollment.id).where(Enrollment.contact_id.in_(contact_ids))
+    mine = Message.contact_id.in_(contact_ids)
+    for statement in (
+        sa.update(Enrollment)
+        .where(Enrollment.contact_id.in_(contact_ids), Enrollment.due_at.is_not(None))
+        .values(due_at=None, ended_at=now, end_reason="contact_deleted", awaits=None, held=False),
+        sa.update(Enrollment).where(Enrollment.contact_id.in_(contact_ids)).values(data=None),
+        sa.update(Decision).where(Decision.enrollment_id.in_(runs)).values(facts=None),
+        sa.update(Message).where(mine, Message.state == "planned").values(state="skipped", reason="deleted"),
+        sa.update(Message).where(mine).values(address="", content=None),
+        sa.update(Engagement).where(Engagement.contact_id.in_(contact_ids)).values(evidence=None, url=None),
+        sa.update(Event).where(Event.contact_id.in_(contact_ids)).values(data=None),
+        sa.delete(Signup).where(sa.or_(Signup.contact_id.in_(contact_ids), Signup.email.in_(emails))),
+        sa.delete(Contact).where(Contact.id.in_(contact_ids)),
+    ):
+        db.session.execute(statement.execution_options(synchronize_session=False))
+    db.session.expire_all()

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from flowserver import clock, extensions
 from flowserver.domain import people
-from flowserver.errors import Conflict, Invalid, NotFound
+from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import ContactList, Field, Form, Signup, Workspace
 from flowserver.text import N_, Text

@@ -240,10 +240,10 @@ def _write(form: Form, signup: Signup) -> Contact:
     values = dict(signup.answers)
     phone_is_theirs = _leave_out_taken_phone(values)
     contact, _new = contacts.put(values, source=f"form:{form.id}")
-    where = f"{form.name}"
-    for channel, words in signup.consents.items():
-        if channel == "email" or phone_is_theirs:
-            consents.change(contact, channel, "given", source=where, words=words, at=now)
+    for channel in consents.CHANNELS:
+        if channel in signup.consents and (channel == "email" or phone_is_theirs):
+            words = signup.consents[channel]
+            consents.change(contact, channel, "given", source=form.name, words=words, at=now)
     signup.state, signup.confirmed_at, signup.contact_id = "confirmed", now, contact.id
     db.session.flush()
     lists.join(form.list_id, [contact.id], commit=False)
