@@ -185,6 +185,7 @@ def _shared() -> dict[str, Any]:
         "frame": _frame,
         "client_nav": client_nav,
         "agency_nav": agency_nav,
+        "page_if": page_if,
         "now": clock.now,
     }
 
@@ -192,7 +193,7 @@ def _shared() -> dict[str, Any]:
 def _frame() -> accounts.Frame:
     """Agency, clients and open alerts for the frame round a page; asked once a request, only where it is drawn."""
     if "frame" not in g:
-        g.frame = accounts.frame(current_user)
+        g.frame = accounts.frame(current_user._get_current_object())
     return g.frame
 
 
@@ -209,6 +210,11 @@ def agency_nav() -> list[tuple[str, str, str, str]]:
         for key, address, icon, label in _AGENCY_NAV
         if _exists(address) and (current_user.role == "admin" or key not in _ADMIN_ONLY)
     ]
+
+
+def page_if(pattern: str) -> str:
+    """``/c/%s/flows`` as an address of the present client; empty where there is no such page."""
+    return pattern % g.workspace.slug if _exists(pattern % "x") else ""
 
 
 def _exists(path: str) -> bool:

@@ -51,6 +51,9 @@
     form.addEventListener('input', run); run();
   });
 
+  /* a time zone nobody chose yet: suggest the one of this device */
+  all('select[data-zone]').forEach((z) => { const here = Intl.DateTimeFormat().resolvedOptions().timeZone; if (!z.value && Array.from(z.options).some((o) => o.value === here)) z.value = here; });
+
   /* unsaved changes */
   all('form[data-guard]').forEach((f) => {
     let dirty = false;
