@@ -115,7 +115,7 @@ def _filter_by_workspace(state: orm.ORMExecuteState) -> None:
     )
 
 
-def _touches_clients(statement: sa.Executable) -> bool:
+def _touches_clients(statement: Any) -> bool:
     """Whether client rows stand anywhere in a statement: in its columns, its FROM, a join or a subquery."""
     for element in visitors.iterate(statement):
         entity = element._annotations.get("parententity")
