@@ -29,13 +29,13 @@ def _config(**overrides: Any):
         sys.exit(2)
 
 
-def _app(**overrides: Any):
-    """The application for a command, logs set up."""
+def _app(pages: bool = False, **overrides: Any):
+    """The application for a command, logs set up; with ``pages`` it can answer requests."""
     from flowserver import create_app
     from flowserver.runtime import logging
 
     logging.set_up(os.environ.get("FLOWSERVER_LOG_LEVEL", "INFO").upper())
-    return create_app(_config(**overrides))
+    return create_app(_config(**overrides), pages=pages)
 
 
 def _fail(text: str, code: int = 1) -> None:
@@ -75,7 +75,7 @@ def serve(host: str | None, port: int | None, fd: int | None, data: str | None) 
     from flowserver.runtime import leash, web
 
     leash.hold_on()
-    app = web.behind_proxies(_app(host=host, port=port, data=data))
+    app = web.behind_proxies(_app(pages=True, host=host, port=port, data=data))
     config = app.extensions["config"]
     web.serve(app, _listener(fd, config.host, config.port))
 

@@ -24,6 +24,12 @@ class Handler:
     def __init__(self, mailbox: Mailbox):
         self.mailbox = mailbox
 
+    async def handle_EHLO(
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        return [*responses[:-1], "250-PIPELINING", responses[-1]]
+
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: Any) -> str:
         if address.lower().startswith("bounce"):
             return "550 5.1.1 No such mailbox here (names starting with bounce are refused)"

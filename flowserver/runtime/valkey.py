@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -64,7 +65,7 @@ def prepare(data: Path, patience: float = 10.0) -> IO[str]:
     :class:`Conflict` when another one is still there after ``patience`` seconds.
     """
     (data / "redis").mkdir(parents=True, exist_ok=True, mode=0o700)
-    settings.valkey_socket(data).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _socket_folder(settings.valkey_socket(data).parent, data)
     until = time.monotonic() + patience
     while True:
         lock = locks.take(data / "redis" / "server.lock") if not answers(data) else None
@@ -77,13 +78,34 @@ def prepare(data: Path, patience: float = 10.0) -> IO[str]:
         time.sleep(0.1)
 
 
+def _socket_folder(folder: Path, data: Path) -> None:
+    """Make the folder of the socket. Below /tmp anybody could have made it before us, to listen in our place."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    status = folder.lstat()
+    if folder != data and (status.st_uid != os.getuid() or status.st_mode & 0o022 or folder.is_symlink()):
+        raise Conflict(
+            f"{folder} belongs to somebody else or others can write to it. Use a data folder with a shorter path."
+        )
+
+
+def tidy(data: Path) -> None:
+    """Remove the socket's own folder below /tmp, once the server has ended."""
+    folder = settings.valkey_socket(data).parent
+    if folder != data and folder.exists() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
 def answers(data: Path) -> bool:
     """Whether a server answers PING on this data folder's socket."""
     import redis
 
     if not settings.valkey_socket(data).exists():
         return False
-    client = redis.Redis(unix_socket_path=str(settings.valkey_socket(data)), socket_timeout=1, retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0))
+    client = redis.Redis(
+        unix_socket_path=str(settings.valkey_socket(data)),
+        socket_timeout=1,
+        retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0),
+    )
     try:
         return bool(client.ping())
     except redis.exceptions.RedisError as error:
