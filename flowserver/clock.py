@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+
+_ahead: ContextVar[timedelta] = ContextVar("ahead", default=timedelta(0))
 
 
 def now() -> datetime:
     """The present instant, time-zone aware, in UTC."""
-    return datetime.now(UTC)
+    return datetime.now(UTC) + _ahead.get()
+
+
+@contextmanager
+def shifted(by: timedelta) -> Iterator[None]:
+    """Within the block, and in this thread only, the time is ``by`` later (or earlier). Demo data and benchmarks."""
+    token = _ahead.set(_ahead.get() + by)
+    try:
+        yield
+    finally:
+        _ahead.reset(token)

@@ -35,7 +35,7 @@ def product(people: int) -> float:
     world.enroll(people, world.flow(FLOW))
     began = time.perf_counter()
     moved = _drain()
-    with world.later(minutes=2):
+    with clock.shifted(timedelta(minutes=2)):
         moved += _drain()
     took = time.perf_counter() - began
     assert moved == 2 * people, (moved, people)
@@ -89,8 +89,7 @@ def _raw_batch(now: datetime, number: int) -> int:
         )
         decisions = [(row[2], row[0], step, 1, now, out, None, facts) for row in rows for step, out, facts in _SECOND]
         messages = [
-            (row[2], f"{row[0]}:pro:1", "flow", "email", "marketing", 1, 5, row[1], row[4], 1, 1, row[0], "pro", 1)
-            + ("planned", None, 0, now, now)
+            (row[2], f"{row[0]}:pro:1", "flow", "email", "marketing", 1, 5, row[1], row[4], 1, 1, row[0], "pro", 1, "planned", None, 0, now, now)
             for row in rows
         ]
         bulk.insert(connection, "message", ctx.MESSAGE_COLUMNS, messages)

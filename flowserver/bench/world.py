@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -92,8 +89,7 @@ def people(workspace_id: int, count: int) -> None:
     now = clock.now()
     for start in range(1, count + 1, 10_000):
         rows = [
-            (i, workspace_id, f"c{i}@example.test", f"+39333{i:07d}", f"Ada{i}", "Lovelace", _fields(i), 0)
-            + ("given", "given", "active", "", "bench", now, now)
+            (i, workspace_id, f"c{i}@example.test", f"+39333{i:07d}", f"Ada{i}", "Lovelace", _fields(i), 0, "given", "given", "active", "", "bench", now, now)
             for i in range(start, min(start + 10_000, count + 1))
         ]
         bulk.insert(db.session.connection(), "contact", columns, rows)
@@ -141,18 +137,3 @@ def settle() -> None:
     db.session.commit()
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM ANALYZE" if connection.dialect.name == "postgresql" else "ANALYZE")
-
-
-@contextmanager
-def later(**span: float) -> Iterator[None]:
-    """Within the block the product's clock is ahead."""
-    now, ahead = clock.now, timedelta(**span)
-
-    def shifted() -> datetime:
-        return now() + ahead
-
-    clock.now = shifted
-    try:
-        yield
-    finally:
-        clock.now = now

@@ -364,6 +364,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("workspace_id", "email", name=op.f("uq_contact_workspace_id_email")),
         sa.UniqueConstraint("workspace_id", "external_id", name=op.f("uq_contact_workspace_id_external_id")),
         sa.UniqueConstraint("workspace_id", "phone", name=op.f("uq_contact_workspace_id_phone")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("contact", schema=None) as batch_op:
         batch_op.create_index("ix_contact_recent", ["workspace_id", "created_at"], unique=False)
@@ -374,12 +375,14 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=120), nullable=False),
         sa.Column("description", sa.String(length=300), nullable=False),
         sa.Column("public", sa.Boolean(), nullable=False),
+        sa.Column("leaving", sa.String(length=8), nullable=False),
         sa.Column("workspace_id", big_id(), nullable=False),
         sa.Column("id", big_id(), autoincrement=True, nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_contact_list_workspace_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_contact_list")),
         sa.UniqueConstraint("workspace_id", "name", name=op.f("uq_contact_list_workspace_id_name")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("contact_list", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_contact_list_workspace_id"), ["workspace_id"], unique=False)
@@ -431,6 +434,28 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_flow_workspace_id"), ["workspace_id"], unique=False)
 
     op.create_table(
+        "idempotency",
+        sa.Column("key", sa.String(length=255), nullable=False),
+        sa.Column("method", sa.String(length=8), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("body_hash", sa.String(length=64), nullable=False),
+        sa.Column("token", sa.String(length=32), nullable=False),
+        sa.Column("done", sa.Boolean(), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("headers", json_type(), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=True),
+        sa.Column("workspace_id", big_id(), nullable=False),
+        sa.Column("id", big_id(), autoincrement=True, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_idempotency_workspace_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_idempotency")),
+        sa.UniqueConstraint("workspace_id", "key", name=op.f("uq_idempotency_workspace_id_key")),
+    )
+    with op.batch_alter_table("idempotency", schema=None) as batch_op:
+        batch_op.create_index("ix_idempotency_age", ["created_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_idempotency_workspace_id"), ["workspace_id"], unique=False)
+
+    op.create_table(
         "import",
         sa.Column("user_id", big_id(), nullable=True),
         sa.Column("filename", sa.String(length=200), nullable=False),
@@ -453,6 +478,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_import_workspace_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_import")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("import", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_import_workspace_id"), ["workspace_id"], unique=False)
@@ -598,6 +624,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_form")),
         sa.UniqueConstraint("public_id", name=op.f("uq_form_public_id")),
         sa.UniqueConstraint("workspace_id", "name", name=op.f("uq_form_workspace_id_name")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("form", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_form_workspace_id"), ["workspace_id"], unique=False)
@@ -655,6 +682,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["form_id"], ["form.id"], name=op.f("fk_signup_form_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_signup_workspace_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_signup")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("signup", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_signup_email"), ["email"], unique=False)
@@ -713,6 +741,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_import_workspace_id"))
 
     op.drop_table("import")
+    with op.batch_alter_table("idempotency", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_idempotency_workspace_id"))
+        batch_op.drop_index("ix_idempotency_age")
+
+    op.drop_table("idempotency")
     with op.batch_alter_table("flow", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_flow_workspace_id"))
 
