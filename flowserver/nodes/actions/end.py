@@ -30,7 +30,7 @@ class End(Action):
 
     class Form(NodeForm):
         label = wtforms.StringField(N_("Label for the report"), description=N_("For example “welcomed”"))
-        outcome = wtforms.RadioField(N_("How it ended"), choices=OUTCOMES, default="neutral")
+        outcome = wtforms.RadioField(N_("How it ended"), choices=dict(OUTCOMES), default="neutral")
 
     def execute(self, batch: Sequence[Item], ctx: Context) -> Sequence[Outcome]:
         leave = Leave("end_step", self.settings.get("label"), self.settings.get("outcome"))

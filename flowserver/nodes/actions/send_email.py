@@ -63,10 +63,10 @@ class SendEmail(Action):
     class Form(NodeForm):
         title = wtforms.StringField(N_("Name of this step"), description=N_("Shown to you only. Empty: the subject"))
         subject = wtforms.StringField(N_("Subject"))
-        class_ = wtforms.RadioField(N_("Kind of e-mail"), name="class", choices=CLASSES, default="marketing")
+        class_ = wtforms.RadioField(N_("Kind of e-mail"), name="class", choices=dict(CLASSES), default="marketing")
         on_failure = wtforms.SelectField(
             N_("If it cannot be sent for good"),
-            choices=[("go_on", N_("Go on with the next step")), ("end", N_("Leave the flow"))],
+            choices={"go_on": N_("Go on with the next step"), "end": N_("Leave the flow")},
         )
 
     def execute(self, batch: Sequence[Item], ctx: Context) -> Sequence[Outcome]:

@@ -45,10 +45,10 @@ class SendSms(Action):
         sender = wtforms.StringField(
             N_("Sender"), description=N_("Up to 11 letters and digits. Empty: the client's sender")
         )
-        class_ = wtforms.RadioField(N_("Kind of SMS"), name="class", choices=CLASSES, default="marketing")
+        class_ = wtforms.RadioField(N_("Kind of SMS"), name="class", choices=dict(CLASSES), default="marketing")
         on_failure = wtforms.SelectField(
             N_("If it cannot be sent for good"),
-            choices=[("go_on", N_("Go on with the next step")), ("end", N_("Leave the flow"))],
+            choices={"go_on": N_("Go on with the next step"), "end": N_("Leave the flow")},
         )
 
     def execute(self, batch: Sequence[Item], ctx: Context) -> Sequence[Outcome]:

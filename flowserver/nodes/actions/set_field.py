@@ -48,12 +48,12 @@ class SetField(Action):
         field = ChoiceOf(N_("Field"), source="field")
         way = wtforms.RadioField(
             N_("What to do"),
-            choices=[
-                ("value", N_("Set a value")),
-                ("clear", N_("Clear it")),
-                ("add", N_("Add a number")),
-                ("today", N_("Note today's date")),
-            ],
+            choices={
+                "value": N_("Set a value"),
+                "clear": N_("Clear it"),
+                "add": N_("Add a number"),
+                "today": N_("Note today's date"),
+            },
             default="value",
         )
         value = wtforms.StringField(N_("Value or number"))

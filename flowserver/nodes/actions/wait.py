@@ -77,16 +77,16 @@ class Wait(Action):
     class Form(NodeForm):
         kind = wtforms.RadioField(
             N_("How to wait"),
-            choices=[
-                ("for", N_("A length of time")),
-                ("time", N_("Until an hour of the day")),
-                ("weekday", N_("Until a day of the week")),
-                ("date", N_("Until a date")),
-            ],
+            choices={
+                "for": N_("A length of time"),
+                "time": N_("Until an hour of the day"),
+                "weekday": N_("Until a day of the week"),
+                "date": N_("Until a date"),
+            },
             default="for",
         )
         for_ = DurationField(N_("Wait"), name="for", default={"days": 1})
-        weekday = wtforms.SelectField(N_("Day of the week"), choices=_DAYS)
+        weekday = wtforms.SelectField(N_("Day of the week"), choices=dict(_DAYS))
         date = wtforms.StringField(N_("Date"), description=N_("For example 2026-12-01"))
         time = wtforms.StringField(N_("Hour"), description=N_("For example 09:00"), default="09:00")
 

@@ -72,12 +72,12 @@ class WaitForEvent(Action):
     class Form(NodeForm):
         event = wtforms.SelectField(
             N_("Wait until the contact"),
-            choices=[
-                ("email_opened", N_("opens an e-mail")),
-                ("email_clicked", N_("clicks in an e-mail")),
-                ("sms_delivered", N_("gets an SMS")),
-                ("sms_failed", N_("cannot be reached by an SMS")),
-            ],
+            choices={
+                "email_opened": N_("opens an e-mail"),
+                "email_clicked": N_("clicks in an e-mail"),
+                "sms_delivered": N_("gets an SMS"),
+                "sms_failed": N_("cannot be reached by an SMS"),
+            },
         )
         of = ChoiceOf(N_("Which message"), source="step")
         at_most = DurationField(N_("Wait at most"), default={"days": 2})

@@ -108,7 +108,7 @@ class FieldCompares(Condition):
 
     class Form(NodeForm):
         field = ChoiceOf(N_("Field"), source="field")
-        operator = wtforms.SelectField(N_("Comparison"), choices=OPERATORS)
+        operator = wtforms.SelectField(N_("Comparison"), choices=dict(OPERATORS))
         value = wtforms.StringField(N_("Value"))
 
         def to_settings(self) -> dict[str, Any]:

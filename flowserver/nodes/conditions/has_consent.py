@@ -27,7 +27,7 @@ class HasConsent(Condition):
         )
 
     class Form(NodeForm):
-        channel = wtforms.RadioField(N_("By"), choices=[("email", N_("E-mail")), ("sms", N_("SMS"))], default="email")
+        channel = wtforms.RadioField(N_("By"), choices={"email": N_("E-mail"), "sms": N_("SMS")}, default="email")
 
     def holds(self, item: Item, ctx: Context) -> bool:
         return getattr(item.contact, f"{self.settings['channel']}_consent") == "given"

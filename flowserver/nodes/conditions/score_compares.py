@@ -46,12 +46,12 @@ class ScoreCompares(Condition):
     class Form(NodeForm):
         operator = wtforms.SelectField(
             N_("Score"),
-            choices=[
-                ("at_least", N_("is at least")),
-                ("more", N_("is above")),
-                ("equals", N_("is")),
-                ("less", N_("is below")),
-            ],
+            choices={
+                "at_least": N_("is at least"),
+                "more": N_("is above"),
+                "equals": N_("is"),
+                "less": N_("is below"),
+            },
         )
         points = wtforms.StringField(N_("Points"))
 

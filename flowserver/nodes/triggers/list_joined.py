@@ -43,7 +43,7 @@ class ListJoined(Trigger):
     class Form(NodeForm):
         scope = wtforms.RadioField(
             N_("Which list"),
-            choices=[("any", N_("Any list")), ("list", N_("One list"))],
+            choices={"any": N_("Any list"), "list": N_("One list")},
             default="list",
         )
         list = ChoiceOf(N_("List"), source="list")
