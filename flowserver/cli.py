@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,8 +33,9 @@ def _app(pages: bool = False, **overrides: Any):
     from flowserver import create_app
     from flowserver.runtime import logging
 
-    logging.set_up(os.environ.get("FLOWSERVER_LOG_LEVEL", "INFO").upper())
-    return create_app(_config(**overrides), pages=pages)
+    config = _config(**overrides)
+    logging.set_up(config.log_level)
+    return create_app(config, pages=pages)
 
 
 def _fail(text: str, code: int = 1) -> None:
@@ -234,8 +234,9 @@ def mailbox(fd: int) -> None:
     from flowserver.runtime.mailbox import serve as serve_mail
 
     leash.hold_on()
-    logging.set_up()
-    serve_mail(_config(), _listener(fd, "", 0))
+    config = _config()
+    logging.set_up(config.log_level)
+    serve_mail(config, _listener(fd, "", 0))
 
 
 @main.command(hidden=True)
@@ -246,5 +247,6 @@ def phone(fd: int) -> None:
     from flowserver.runtime.phone import serve as serve_phone
 
     leash.hold_on()
-    logging.set_up()
-    serve_phone(_config(), _listener(fd, "", 0))
+    config = _config()
+    logging.set_up(config.log_level)
+    serve_phone(config, _listener(fd, "", 0))

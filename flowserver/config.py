@@ -9,6 +9,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -50,6 +51,7 @@ class Config:
     phone_url: str = ""  # the pretend phone of `flowserver up`; empty: none is running
     phone_secret: str = ""  # what the pretend phone and we sign with
     metrics_token: str = ""  # lets a scraper that is not on this machine read /metrics
+    log_level: str = "INFO"
     private_hosts: tuple[str, ...] = ()  # private addresses that outgoing calls may reach
     trusted_proxies: int = 0
     max_upload: int = 100 * 1024 * 1024
@@ -99,6 +101,13 @@ class _Reader:
             self.mistakes[name] = [f"{name} must be yes or no, not {raw!r}"]
         return raw.strip().lower() in _TRUE
 
+    def choice(self, name: str, choices: tuple[str, ...]) -> str:
+        """One of ``choices``, whose first is the default; small letters will do."""
+        raw = self.text(name, choices[0]).upper()
+        if raw not in choices:
+            self.mistakes[name] = [f"{name} must be one of {', '.join(choices)}, not {raw!r}"]
+        return raw
+
     def words(self, name: str) -> tuple[str, ...]:
         return tuple(word for word in self.text(name).replace(",", " ").split() if word)
 
@@ -123,7 +132,8 @@ def read(environ: Mapping[str, str] | None = None, **overrides: object) -> Confi
         "host": host,
         "port": port,
         "url": (env.url("FLOWSERVER_URL", ("http", "https")) or f"http://{shown}:{port}").rstrip("/"),
-        "database_url": _modern(env.text("DATABASE_URL")) or f"sqlite:///{data / 'flowserver.db'}",
+        "database_url": _modern(env.url("DATABASE_URL", ("sqlite", "postgresql", "postgres")))
+        or f"sqlite:///{data / 'flowserver.db'}",
         "redis_url": env.url("REDIS_URL", ("redis", "rediss", "unix")),
         "secret_key": key,
         "old_secret_keys": env.words("OLD_SECRET_KEYS"),
@@ -140,12 +150,15 @@ def read(environ: Mapping[str, str] | None = None, **overrides: object) -> Confi
         or (f"http://127.0.0.1:{local['phone']}" if "phone" in local else ""),
         "phone_secret": env.text("FLOWSERVER_PHONE_SECRET") or hmac.digest(key.encode(), b"phone", "sha256").hex(),
         "metrics_token": env.text("FLOWSERVER_METRICS_TOKEN"),
+        "log_level": env.choice("FLOWSERVER_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
         "private_hosts": env.words("FLOWSERVER_PRIVATE_HOSTS"),
         "trusted_proxies": env.number("FLOWSERVER_TRUSTED_PROXIES", 0, 0, 10),
         "rate_limits": env.flag("FLOWSERVER_RATE_LIMITS", True),
     }
     if values["mail_use_tls"] and values["mail_use_ssl"]:
         env.mistakes["MAIL_USE_TLS"] = ["MAIL_USE_TLS and MAIL_USE_SSL exclude each other: choose one"]
+    if str(values["database_url"]).startswith("postgresql") and find_spec("psycopg") is None:
+        env.mistakes["DATABASE_URL"] = ["DATABASE_URL names PostgreSQL: pip install 'flowserver[postgres]' adds its driver"]
     if env.mistakes:
         raise Invalid(env.mistakes)
     return Config(**{**values, **overrides})  # type: ignore[arg-type]

@@ -13,11 +13,13 @@ THREADS = 8
 
 def application() -> Flask:
     """The application with logs set up, for ``gunicorn 'flowserver.runtime.web:application()'``."""
+    from flowserver import config as settings
     from flowserver import create_app
     from flowserver.runtime import logging
 
-    logging.set_up()
-    return behind_proxies(create_app())
+    config = settings.read()
+    logging.set_up(config.log_level)
+    return behind_proxies(create_app(config))
 
 
 def behind_proxies(app: Flask) -> Flask:
