@@ -89,7 +89,27 @@ def _raw_batch(now: datetime, number: int) -> int:
         )
         decisions = [(row[2], row[0], step, 1, now, out, None, facts) for row in rows for step, out, facts in _SECOND]
         messages = [
-            (row[2], f"{row[0]}:pro:1", "flow", "email", "marketing", 1, 5, row[1], row[4], 1, 1, row[0], "pro", 1, "planned", None, 0, now, now)
+            (
+                row[2],
+                f"{row[0]}:pro:1",
+                "flow",
+                "email",
+                "marketing",
+                1,
+                5,
+                row[1],
+                row[4],
+                1,
+                1,
+                row[0],
+                "pro",
+                1,
+                "planned",
+                None,
+                0,
+                now,
+                now,
+            )
             for row in rows
         ]
         bulk.insert(connection, "message", ctx.MESSAGE_COLUMNS, messages)

@@ -89,7 +89,23 @@ def people(workspace_id: int, count: int) -> None:
     now = clock.now()
     for start in range(1, count + 1, 10_000):
         rows = [
-            (i, workspace_id, f"c{i}@example.test", f"+39333{i:07d}", f"Ada{i}", "Lovelace", _fields(i), 0, "given", "given", "active", "", "bench", now, now)
+            (
+                i,
+                workspace_id,
+                f"c{i}@example.test",
+                f"+39333{i:07d}",
+                f"Ada{i}",
+                "Lovelace",
+                _fields(i),
+                0,
+                "given",
+                "given",
+                "active",
+                "",
+                "bench",
+                now,
+                now,
+            )
             for i in range(start, min(start + 10_000, count + 1))
         ]
         bulk.insert(db.session.connection(), "contact", columns, rows)
