@@ -185,9 +185,11 @@ def setup(password_file: Path, data: str | None, **answers: str) -> None:
 
 
 @main.command()
+@click.option("--once", is_flag=True, help="Do nothing when it is loaded already.")
 @_data
-def demo(data: str | None) -> None:
+def demo(once: bool, data: str | None) -> None:
     """Load demo data: two clients, 2,000 contacts, flows with weeks of history."""
+    from flowserver.errors import Conflict
     from flowserver.services import demo as service
     from flowserver.services import schema
 
@@ -195,10 +197,14 @@ def demo(data: str | None) -> None:
     with app.app_context():
         schema.upgrade()
         try:
-            service.load()
-        except FlowserverError as error:
+            made = service.load()
+        except Conflict as error:
+            if once:
+                return
             _fail(str(error))
     click.echo("The demo data is loaded.")
+    if made["password"]:
+        click.echo(f"Log in as {made['email']} with the password {made['password']}")
 
 
 @main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})

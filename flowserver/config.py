@@ -71,7 +71,7 @@ class Config:
 
 
 _TRUE = {"1", "true", "yes", "on"}
-_FALSE = {"0", "false", "no", "off", ""}
+_FALSE = {"0", "false", "no", "off"}
 
 
 class _Reader:
@@ -94,12 +94,12 @@ class _Reader:
         return int(raw)
 
     def flag(self, name: str, default: bool = False) -> bool:
-        raw = self.environ.get(name)
-        if raw is None:
+        raw = self.text(name).lower()
+        if not raw:
             return default
-        if raw.strip().lower() not in _TRUE | _FALSE:
+        if raw not in _TRUE | _FALSE:
             self.mistakes[name] = [f"{name} must be yes or no, not {raw!r}"]
-        return raw.strip().lower() in _TRUE
+        return raw in _TRUE
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str:
         """One of ``choices``, whose first is the default; small letters will do."""
@@ -158,7 +158,9 @@ def read(environ: Mapping[str, str] | None = None, **overrides: object) -> Confi
     if values["mail_use_tls"] and values["mail_use_ssl"]:
         env.mistakes["MAIL_USE_TLS"] = ["MAIL_USE_TLS and MAIL_USE_SSL exclude each other: choose one"]
     if str(values["database_url"]).startswith("postgresql") and find_spec("psycopg") is None:
-        env.mistakes["DATABASE_URL"] = ["DATABASE_URL names PostgreSQL: pip install 'flowserver[postgres]' adds its driver"]
+        env.mistakes["DATABASE_URL"] = [
+            "DATABASE_URL names PostgreSQL: pip install 'flowserver[postgres]' adds its driver"
+        ]
     if env.mistakes:
         raise Invalid(env.mistakes)
     return Config(**{**values, **overrides})  # type: ignore[arg-type]

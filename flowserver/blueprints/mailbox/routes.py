@@ -64,7 +64,7 @@ def show(number: int) -> str:
     view = view if view in there else there[0]
     tabs = [(views[name][0], url_for(".show", number=number, view=name), name == view) for name in there]
     stop = mail.unsubscribe if mail.unsubscribe.startswith(request.host_url) else ""
-    return render_template("mailbox/mail.html", mail=mail, view=view, tabs=tabs, frame=FRAME, stop=stop)
+    return render_template("mailbox/mail.html", mail=mail, view=view, tabs=tabs, sandbox=FRAME, stop=stop)
 
 
 @mails.get("/<int:number>/html")
