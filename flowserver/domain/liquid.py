@@ -90,7 +90,7 @@ class Template:
         return str(html_escape(text)) if self.escape and not missing(look_up(part.path, values)) else text
 
 
-def compile(  # noqa: A001 - it is what it does
+def compile(
     source: str, *, escape: bool = False, constants: Mapping[str, Any] | None = None, field: str = "_"
 ) -> Template:
     """Compile Liquid source. ``escape`` for HTML; ``constants`` (nested mapping) are written into the literals.

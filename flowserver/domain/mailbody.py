@@ -190,9 +190,7 @@ def _address(url: str) -> str:
 # --- own HTML ----------------------------------------------------------------------------------------------
 
 _TAGS = {
-    *("a abbr address area article aside b bdi bdo blockquote br caption center cite code col colgroup dd del dfn div dl dt"
-      " em figcaption figure font footer h1 h2 h3 h4 h5 h6 header hr i img ins kbd li main map mark nav ol p pre q s samp"
-      " section small span strike strong style sub sup table tbody td tfoot th thead time tr tt u ul var wbr").split()
+    *["a", "abbr", "address", "area", "article", "aside", "b", "bdi", "bdo", "blockquote", "br", "caption", "center", "cite", "code", "col", "colgroup", "dd", "del", "dfn", "div", "dl", "dt", "em", "figcaption", "figure", "font", "footer", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "i", "img", "ins", "kbd", "li", "main", "map", "mark", "nav", "ol", "p", "pre", "q", "s", "samp", "section", "small", "span", "strike", "strong", "style", "sub", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "time", "tr", "tt", "u", "ul", "var", "wbr"]
 }  # fmt: skip
 _ATTRIBUTES = {
     "*": {
@@ -385,10 +383,10 @@ def _document(inner: str, preheader: str, pixel: str, brand: Brand, *, framed: b
 
 
 _BREAKS = {
-    *"address article aside blockquote center dd div dl dt figcaption figure footer header hr li main nav ol section".split(),
-    *"table td th tr ul".split(),
+    *["address", "article", "aside", "blockquote", "center", "dd", "div", "dl", "dt", "figcaption", "figure", "footer", "header", "hr", "li", "main", "nav", "ol", "section"],
+    *["table", "td", "th", "tr", "ul"],
 }
-_GAPS = {*"h1 h2 h3 h4 h5 h6 p pre".split()}
+_GAPS = {*["h1", "h2", "h3", "h4", "h5", "h6", "p", "pre"]}
 
 
 class _Reader(HTMLParser):

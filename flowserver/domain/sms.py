@@ -27,7 +27,20 @@ _PLAIN = {
 }  # fmt: skip
 
 STOP_WORDS = frozenset(
-    ["STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "ARRET", "ARRETER", "BASTA", "ANNULLA", "CANCELLAMI", "REVOCA"]
+    [
+        "STOP",
+        "STOPALL",
+        "UNSUBSCRIBE",
+        "CANCEL",
+        "END",
+        "QUIT",
+        "ARRET",
+        "ARRETER",
+        "BASTA",
+        "ANNULLA",
+        "CANCELLAMI",
+        "REVOCA",
+    ]
     + ["STOPP", "REZYGNUJE", "REZYGNUJĘ", "WYPISZ", "OPTOUT", "OPT-OUT"]
 )
 
@@ -91,7 +104,17 @@ def is_sender(sender: str) -> bool:
     """A name of up to 11 letters, digits and spaces with a letter in it, or a number such as +393331234567."""
     if re.fullmatch(r"\+[1-9]\d{5,14}", sender):
         return True
-    return bool(re.fullmatch(r"[A-Za-z0-9 ]{1,11}", sender) and re.search(r"[A-Za-z]", sender) and sender == sender.strip())
+    return bool(
+        re.fullmatch(r"[A-Za-z0-9 ]{1,11}", sender) and re.search(r"[A-Za-z]", sender) and sender == sender.strip()
+    )
+
+
+def sender_from(name: str) -> str:
+    """A sender made of a client's name: "Caffè Lume" → "Caffe Lume"; "Info" where no letter is left."""
+    plain = unicodedata.normalize("NFKD", name.replace("ł", "l").replace("Ł", "L"))
+    kept = re.sub(r"[^A-Za-z0-9 ]", "", plain)
+    short = " ".join(kept.split())[:11].strip()
+    return short if is_sender(short) else "Info"
 
 
 def is_stop(text: str) -> bool:
@@ -116,7 +139,9 @@ def compile_sms(content: Mapping[str, Any], sender: str, constants: Mapping[str,
     """Compile ``{"text", "sender"?}``; ``sender`` is the client's. Raises :class:`Invalid` with the field's name."""
     own = str(content.get("sender") or sender)
     if not is_sender(own):
-        raise Invalid({"sender": [N_("Use up to 11 letters and digits for the sender, or a number such as +393331234567")]})
+        raise Invalid(
+            {"sender": [N_("Use up to 11 letters and digits for the sender, or a number such as +393331234567")]}
+        )
     return SmsTemplate(liquid.compile(str(content.get("text") or ""), constants=constants, field="text"), own)
 
 
@@ -137,6 +162,8 @@ def checks(text: str) -> Iterator[Text]:
             plain=found.replacement,
         )
     elif found.culprit:
-        yield Text("“%(char)s” makes the text longer to send: 70 characters a segment instead of 160", char=found.culprit)
+        yield Text(
+            "“%(char)s” makes the text longer to send: 70 characters a segment instead of 160", char=found.culprit
+        )
     if found.segments > 1:
         yield Text("The text takes %(n)s segments, each is paid for", n=found.segments)

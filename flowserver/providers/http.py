@@ -70,7 +70,14 @@ class Door:
         return self.request("GET", url, **kwargs)
 
     def request(
-        self, method: str, url: str, *, timeout: float = READ, redirects: bool = False, accept: Sequence[int] = (), **kwargs: Any
+        self,
+        method: str,
+        url: str,
+        *,
+        timeout: float = READ,
+        redirects: bool = False,
+        accept: Sequence[int] = (),
+        **kwargs: Any,
     ) -> Reply:
         """Make one call and turn its outcome into an answer or an error.
 
@@ -112,7 +119,7 @@ def _failure(error: requests.exceptions.RequestException) -> ProviderError:
     inner: BaseException | None = error
     while inner is not None:
         if isinstance(inner, _BlockedAddress):
-            return Blocked(str(inner))
+            return Blocked(str(inner.__cause__ or inner))
         if isinstance(inner, NewConnectionError | NameResolutionError | requests.exceptions.ConnectTimeout):
             return ProviderUnavailable(f"cannot be reached: {type(inner).__name__}")
         if isinstance(inner, requests.exceptions.SSLError):

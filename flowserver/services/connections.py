@@ -139,7 +139,13 @@ def default(channel: str) -> Connection | None:
 
 
 def make(
-    channel: str, provider: str, name: str, settings: Mapping[str, Any], *, workspace_id: int | None = None, is_default: bool = False
+    channel: str,
+    provider: str,
+    name: str,
+    settings: Mapping[str, Any],
+    *,
+    workspace_id: int | None = None,
+    is_default: bool = False,
 ) -> Connection:
     """A new connection row with checked, sealed settings, in the caller's transaction. Raises :class:`Invalid`."""
     cls = provider_class(channel, provider)
@@ -181,7 +187,9 @@ def save(
     row = get(connection_id)
     cls = provider_class(row.channel, row.provider)
     before = opened(cls, row.settings or {})
-    given = {key: before.get(key, "") if key in cls.secrets() and value == MASK else value for key, value in settings.items()}
+    given = {
+        key: before.get(key, "") if key in cls.secrets() and value == MASK else value for key, value in settings.items()
+    }
     checked = cls.load(given)
     if per_minute is not None and not 1 <= per_minute <= 1_000_000:
         raise Invalid({"per_minute": [N_("Enter a number from 1 to 1,000,000, or nothing")]})

@@ -18,13 +18,14 @@ from marshmallow import fields, validate
 
 from flowserver.errors import ProviderAuthFailed, ProviderUnavailable
 from flowserver.providers import base
-from flowserver.providers.base import ACCEPTED, BOUNCED, FAILED, RETRY, TAKEN, UNKNOWN, UNSENT, Answer, Email, EmailProvider
+from flowserver.providers.base import BOUNCED, FAILED, RETRY, TAKEN, UNKNOWN, UNSENT, Answer, Email, EmailProvider
 from flowserver.text import N_
 
 IDLE = 20.0  # seconds after which a kept line is asked whether it still stands
 _NO_SUCH = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1", "5.4.4"}  # RFC 3463: the address, not the message
 _POLICY = re.compile(
-    r"spam|block|polic|relay|denied|blacklist|blocklist|reputation|authenticat|dmarc|spf|dkim|rate|quota|full|size", re.I
+    r"spam|block|polic|relay|denied|blacklist|blocklist|reputation|authenticat|dmarc|spf|dkim|rate|quota|full|size",
+    re.I,
 )
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})\b")
 
@@ -314,7 +315,7 @@ def judge(code: int, words: str, stage: str) -> Answer | None:
     found = _ENHANCED.match(words)
     enhanced = found[1] if found else ""
     reason = f"{code} {words}".strip()
-    if code in (530, 535) or enhanced in ("5.7.0", "5.7.8") and stage == "mail":
+    if code in (530, 535) or (enhanced in ("5.7.0", "5.7.8") and stage == "mail"):
         raise ProviderAuthFailed(reason, str(code))
     if 400 <= code < 500:
         return Answer(RETRY, reason, enhanced or str(code))
@@ -324,6 +325,3 @@ def judge(code: int, words: str, stage: str) -> Answer | None:
     if gone and stage in ("rcpt", "text"):
         return Answer(BOUNCED, reason, enhanced or str(code))
     return Answer(FAILED, reason, enhanced or str(code))
-
-
-assert ACCEPTED == TAKEN.state

@@ -1,0 +1,167 @@
+"""Planned messages leave over real SMTP sessions, once, and every answer is written down."""
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from flowserver.extensions import db
+from flowserver.models import (
+    Connection,
+    Contact,
+    Enrollment,
+    Flow,
+    FlowVersion,
+    Lease,
+    Message,
+)
+from flowserver.services import deliveries
+from tests.sinks import SmtpSink
+
+MAIL = {
+    "key": "hello",
+    "type": "send_email",
+    "subject": "Hello {{ contact.first_name | default: 'there' }}",
+    "body": [{"type": "text", "text": "Hi {{ contact.first_name }}, [read on](https://caffelume.example/a)"}],
+}
+
+
+def use(sink: SmtpSink, **settings) -> Connection:
+    """Send e-mail through the sink."""
+    row = db.session.scalar(sa.select(Connection).where(Connection.channel == "email"))
+    row.settings = {"host": "127.0.0.1", "port": sink.port, "security": "none", **settings}
+    db.session.commit()
+    return row
+
+
+@pytest.fixture
+def sink(app):
+    with SmtpSink() as sink:
+        yield sink
+        deliveries.hang_up()
+
+
+@pytest.fixture
+def flow(workspace, clock):
+    """A live flow of one mail (or other steps)."""
+
+    def make(*steps, name="Welcome") -> Flow:
+        definition = {
+            "format": 1,
+            "name": name,
+            "trigger": {"type": "list_joined", "wait": {"minutes": 0}},
+            "steps": list(steps or [MAIL]),
+        }
+        row = Flow(
+            workspace_id=workspace.id,
+            name=name,
+            state="active",
+            trigger_type="list_joined",
+            draft=definition,
+            activated_at=clock.now,
+            updated_at=clock.now,
+        )
+        db.session.add(row)
+        db.session.flush()
+        version = FlowVersion(workspace_id=workspace.id, flow_id=row.id, number=1, definition=definition)
+        db.session.add(version)
+        db.session.flush()
+        row.version_id = version.id
+        db.session.commit()
+        return row
+
+    return make
+
+
+@pytest.fixture
+def planned(workspace, clock):
+    """``planned(flow, n)`` makes n people inside the flow with a planned message each; returns the message ids."""
+
+    def make(flow: Flow, count: int = 1, step="hello", channel="email", start=0, **given) -> list[int]:
+        way = db.session.scalar(sa.select(Connection).where(Connection.channel == channel))
+        messages = []
+        for n in range(start, start + count):
+            contact = Contact(
+                workspace_id=workspace.id,
+                email=f"c{n}@x.example",
+                phone=f"+3933300{n:05d}",
+                first_name=f"Ada{n}",
+                email_consent="given",
+                sms_consent="given",
+                updated_at=clock.now,
+                **given,
+            )
+            db.session.add(contact)
+            db.session.flush()
+            enrollment = Enrollment(
+                workspace_id=workspace.id,
+                flow_id=flow.id,
+                version_id=flow.version_id,
+                contact_id=contact.id,
+                event_key=f"e{n}",
+                step=step,
+                due_at=clock.now + timedelta(days=1),
+                triggered_at=clock.now,
+                entered_at=clock.now,
+            )
+            db.session.add(enrollment)
+            db.session.flush()
+            message = Message(
+                workspace_id=workspace.id,
+                key=f"{enrollment.id}:{step}:1",
+                kind="flow",
+                channel=channel,
+                class_="marketing",
+                connection_id=way.id,
+                contact_id=contact.id,
+                address=contact.email if channel == "email" else contact.phone,
+                flow_id=flow.id,
+                version_id=flow.version_id,
+                enrollment_id=enrollment.id,
+                step=step,
+                state="planned",
+                planned_at=clock.now,
+                due_at=clock.now,
+            )
+            db.session.add(message)
+            messages.append(message)
+        db.session.commit()
+        return [message.id for message in messages]
+
+    return make
+
+
+def states() -> list[str]:
+    db.session.expire_all()
+    return list(db.session.scalars(sa.select(Message.state).order_by(Message.id)))
+
+
+def message(message_id: int) -> Message:
+    db.session.expire_all()
+    return db.session.get(Message, message_id)
+
+
+def test_a_planned_message_leaves_through_smtp(sink, flow, planned, clock):
+    way = use(sink)
+    ids = planned(flow(), 3)
+    assert deliveries.deliver(way.id) == 3
+    assert states() == ["accepted"] * 3
+    row = message(ids[0])
+    assert row.accepted_at == clock.now
+    assert row.attempts == 1
+    assert row.lease_id is None
+    assert sorted(mail.to for mail in sink.mails) == ["c0@x.example", "c1@x.example", "c2@x.example"]
+    mail = next(mail for mail in sink.mails if mail.to == "c1@x.example")
+    assert mail.message["subject"] == "Hello Ada1"
+    assert mail.message["from"] == "Caffè Lume <ciao@caffelume.example>"
+    assert "Hi Ada1" in mail.part("plain")
+    assert "Hi Ada1" in mail.part("html")
+    assert mail.message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(Lease)) == 0
+    assert not list((db_folder()).glob("*"))
+
+
+def db_folder():
+    from flask import current_app
+
+    return current_app.extensions["config"].data / "journal"
