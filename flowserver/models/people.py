@@ -43,6 +43,7 @@ class Contact(WorkspaceRow):
     source: Mapped[str] = mapped_column(sa.String(40), default="")
     updated_at: Mapped[Instant] = mapped_column(default=now)
     last_activity_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    paused_until: Mapped[datetime | None] = mapped_column(UtcDateTime)  # asked for no marketing messages until then
 
 
 class ContactList(WorkspaceRow):
