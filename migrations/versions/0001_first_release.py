@@ -473,6 +473,7 @@ def upgrade() -> None:
         sa.Column("changed", sa.Integer(), nullable=False),
         sa.Column("refused", sa.Integer(), nullable=False),
         sa.Column("reason", sa.String(length=300), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("workspace_id", big_id(), nullable=False),
         sa.Column("id", big_id(), autoincrement=True, nullable=False),
@@ -516,6 +517,26 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("suppression", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_suppression_workspace_id"), ["workspace_id"], unique=False)
+
+    op.create_table(
+        "suppression_change",
+        sa.Column("user_id", big_id(), nullable=True),
+        sa.Column("channel", sa.String(length=8), nullable=False),
+        sa.Column("address", sa.String(length=254), nullable=False),
+        sa.Column("what", sa.String(length=8), nullable=False),
+        sa.Column("reason", sa.String(length=300), nullable=False),
+        sa.Column("workspace_id", big_id(), nullable=False),
+        sa.Column("id", big_id(), autoincrement=True, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["user.id"], name=op.f("fk_suppression_change_user_id"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_suppression_change_workspace_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_suppression_change")),
+    )
+    with op.batch_alter_table("suppression_change", schema=None) as batch_op:
+        batch_op.create_index("ix_suppression_change_recent", ["workspace_id", "created_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_suppression_change_workspace_id"), ["workspace_id"], unique=False)
 
     op.create_table(
         "tag",
@@ -733,6 +754,11 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_tag_workspace_id"))
 
     op.drop_table("tag")
+    with op.batch_alter_table("suppression_change", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_suppression_change_workspace_id"))
+        batch_op.drop_index("ix_suppression_change_recent")
+
+    op.drop_table("suppression_change")
     with op.batch_alter_table("suppression", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_suppression_workspace_id"))
 
