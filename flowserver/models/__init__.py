@@ -10,6 +10,7 @@ from flowserver.models.accounts import (
     User,
     Workspace,
 )
+from flowserver.models.api import Idempotency
 from flowserver.models.flows import Decision, Enrollment, Event, Flow, FlowEdit, FlowVersion
 from flowserver.models.messages import Engagement, Lease, Message, RateWindow, Worker
 from flowserver.models.people import (
@@ -46,6 +47,7 @@ __all__ = [
     "FlowEdit",
     "FlowVersion",
     "Form",
+    "Idempotency",
     "Import",
     "Invitation",
     "Lease",

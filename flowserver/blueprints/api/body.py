@@ -1,0 +1,83 @@
+"""Reads what a request carries: JSON in the body, checked words in the address."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import marshmallow as ma
+import orjson
+from flask import Request, request
+from flask_babel import gettext as _
+from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+
+from flowserver.errors import Invalid
+from flowserver.text import N_, Text
+
+MOST_BYTES = 5 * 1024 * 1024
+DEEPEST = 64  # objects and lists inside one another
+
+
+class MalformedJson(BadRequest):
+    """The body is no JSON; ``words`` say where it breaks."""
+
+    slug = "malformed-json"
+
+    def __init__(self, words: str):
+        super().__init__()
+        self.words = words
+
+
+class Parser(FlaskParser):
+    """webargs with our JSON reader and our errors."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {**FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION, "query": ma.RAISE}
+
+    def load_json(self, req: Request, schema: ma.Schema) -> Any:
+        """The JSON object in the body; an empty body is an empty object."""
+        return json_object()
+
+    def handle_error(self, error: ma.ValidationError, req: Request, schema: ma.Schema, **kwargs: Any) -> NoReturn:
+        """Answer 422 with the paths as the caller wrote them."""
+        messages = error.normalized_messages()
+        raise Invalid({key: inner for part in messages.values() for key, inner in _parts(part)})
+
+
+def _parts(part: Any) -> Any:
+    return part.items() if isinstance(part, dict) else [("_", part)]
+
+
+def json_object() -> dict[str, Any]:
+    """The body. Raises 400 for what is no JSON, 413, 415, and :class:`Invalid` for JSON that is no object."""
+    raw = request.get_data(cache=True)
+    if not raw:
+        return {}
+    if not request.is_json:
+        raise UnsupportedMediaType
+    try:
+        found = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise MalformedJson(_("The body is not JSON: %(why)s.", why=str(error))) from None
+    if not isinstance(found, dict):
+        raise Invalid(N_("Send a JSON object"))
+    _check_shape(raw, found)
+    return found
+
+
+def _check_shape(raw: bytes, found: Any) -> None:
+    """Refuse what no database takes, and what is nested beyond reason. Looks closely only where there is a sign of it."""
+    if b"\\u0000" not in raw and raw.count(b"{") + raw.count(b"[") <= DEEPEST:
+        return
+    waiting: list[tuple[str, int, Any]] = [("", 1, found)]
+    while waiting:
+        path, depth, value = waiting.pop()
+        if depth > DEEPEST:
+            raise Invalid(Text("Nest objects and lists at most %(most)s deep", most=DEEPEST))
+        if isinstance(value, str) and "\0" in value:
+            raise Invalid({path: [N_("Leave out the character NUL")]})
+        if isinstance(value, dict):
+            if any("\0" in key for key in value):
+                raise Invalid({path or "_": [N_("Leave out the character NUL")]})
+            waiting += [(f"{path}.{key}" if path else key, depth + 1, one) for key, one in value.items()]
+        elif isinstance(value, list):
+            waiting += [(f"{path}[{place}]", depth + 1, one) for place, one in enumerate(value)]

@@ -1,0 +1,270 @@
+"""What every resource of the API is made of: a key at the door, checked input, one answer, said in OpenAPI.
+
+A view gets checked values and returns what to answer: a dict, an :class:`Answer`, or ``None`` for 204. Its docstring
+is the operation's summary and description::
+
+    @resource.reads(f"/lists/{ID % 'list_id'}", shows=ListSchema, example=EXAMPLE, tagged=True)
+    def get_list(list_id):
+        \"\"\"Get a list.\"\"\"
+        return show(browse.one_list(list_id))
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from http import HTTPStatus
+from typing import Any
+
+import flask_smorest
+import orjson
+from flask import Flask, Response, abort, g, request
+from flask_babel import gettext as _
+from flask_limiter.util import get_remote_address
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import PreconditionFailed, Unauthorized
+
+from flowserver.blueprints import console
+from flowserver.blueprints.api import body, openapi, problems
+from flowserver.blueprints.limits import limiter
+from flowserver.errors import Invalid
+from flowserver.services import api_access, idempotency
+from flowserver.text import N_
+
+ID = "<int(min=1, max=9223372036854775807):%s>"
+PER_KEY = "3000 per minute"
+WRONG_KEYS = "60 per minute"  # answers 401 for one address
+DUMP = orjson.OPT_UTC_Z
+View = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Data to answer with another status than 200, or with headers."""
+
+    data: Any
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def init_app(app: Flask) -> None:
+    """Answer unknown addresses of the API as the API answers."""
+    app.before_request(problems.unrouted)
+
+
+class Resource(flask_smorest.Blueprint):
+    """The operations on one kind of object. ``place`` orders the resources in the documentation."""
+
+    ARGUMENTS_PARSER = body.Parser()
+
+    def __init__(self, name: str, place: int, about: str):
+        super().__init__(name, f"{__name__}.{name}", description=about)
+        self.place = place
+        problems.handle(self)
+        limiter.limit(WRONG_KEYS, key_func=get_remote_address, deduct_when=_was_refused)(self)
+        limiter.shared_limit(PER_KEY, scope="api", key_func=_who)(self)
+
+    def reads(self, rule: str, **spec: Any) -> Callable[[View], View]:
+        """A GET operation; see :meth:`_operation`."""
+        return self._operation("GET", rule, "read", **spec)
+
+    def writes(self, method: str, rule: str, **spec: Any) -> Callable[[View], View]:
+        """An operation that changes something; see :meth:`_operation`."""
+        return self._operation(method, rule, "write", **spec)
+
+    def _operation(
+        self,
+        method: str,
+        rule: str,
+        scope: str,
+        *,
+        shows: Any = None,
+        example: Any = None,
+        query: Any = None,
+        takes: Any = None,
+        body_example: Any = None,
+        status: int = 200,
+        also: Mapping[int, str] | None = None,
+        tagged: bool = False,
+        if_match: bool = False,
+        conflicts: bool = False,
+    ) -> Callable[[View], View]:
+        """Register a view.
+
+        ``shows`` and ``example``: the schema and an example of the answer with ``status``; ``also``: other good
+        answers of the same shape, ``{status: description}``. ``query``, ``takes``: schemas of address and body; the
+        view gets them as ``query`` and ``body``. ``tagged``: answers with an ETag. ``if_match``: the view calls
+        :func:`unchanged`. ``conflicts``: may answer 409 of its own.
+        """
+
+        def register(view: View) -> View:
+            found = once(view, tagged) if scope == "write" else _answering(view, tagged)
+            if takes is not None:
+                found = self.arguments(takes, arg_name="body", example=body_example)(found)
+            if query is not None:
+                found = self.arguments(query, location="query", arg_name="query")(found)
+            found = behind_door(found, scope)
+            headers = openapi.ETAG if tagged else None
+            for code, words in {status: None, **(also or {})}.items():
+                shown = {"schema": shows, "example": example} if code != 204 else {}
+                found = self.alt_response(code, description=words, headers=headers, success=True, **shown)(found)
+            for code in _problems(rule, scope, takes is not None, query is not None, if_match, conflicts):
+                found = self.alt_response(code, response=HTTPStatus(code).name)(found)
+            found = self.doc(operationId=_camel(view.__name__), parameters=_headers(scope, if_match))(found)
+            self.route(rule, methods=[method])(found)
+            return view
+
+        return register
+
+
+def _problems(rule: str, scope: str, body: bool, query: bool, if_match: bool, conflicts: bool) -> list[int]:
+    found = {401, 403, 429}
+    found |= {404} if "<" in rule else set()
+    found |= {422} if query or scope == "write" else set()
+    found |= {400, 413, 415} if body else set()
+    found |= {409} if scope == "write" or conflicts else set()
+    found |= {412} if if_match else set()
+    return sorted(found)
+
+
+def _headers(scope: str, if_match: bool) -> list[dict[str, Any]]:
+    return ([openapi.IDEMPOTENCY_KEY] if scope == "write" else []) + ([openapi.IF_MATCH] if if_match else [])
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.title() for word in rest)
+
+
+# --- the door --------------------------------------------------------------------------------------------
+
+
+def behind_door(view: View, scope: str) -> View:
+    """Let in only keys that work and have the scope."""
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        g.locale = request.accept_languages.best_match(list(console.LOCALES), "en")  # no cookie is asked for it
+        request.max_content_length = body.MOST_BYTES
+        enter(scope)
+        return view(*args, **kwargs)
+
+    return guarded
+
+
+def enter(scope: str) -> None:
+    """Open the client of the request's key. Raises 401 for a key that does not work, 403 for one without the scope."""
+    secret = _secret()
+    caller = api_access.enter(secret, writes=scope != "read") if secret else None
+    if caller is None:
+        mistake = {"error": "invalid_token"} if secret else {}
+        raise Unauthorized(www_authenticate=WWWAuthenticate("bearer", {"realm": "flowserver", **mistake}))
+    if scope not in caller.scopes:
+        response = problems.problem(403, _("This key lacks the scope “%(scope)s”.", scope=scope))
+        response.headers["WWW-Authenticate"] = f'Bearer realm="flowserver", error="insufficient_scope", scope="{scope}"'
+        abort(response)
+    g.caller = caller
+
+
+def _secret() -> str:
+    given = request.authorization
+    return given.token or "" if given and given.type == "bearer" else ""
+
+
+def _who() -> str:
+    secret = _secret()
+    return hashlib.sha256(secret.encode()).hexdigest()[:32] if secret else get_remote_address()
+
+
+def _was_refused(response: Response) -> bool:
+    return response.status_code == 401
+
+
+# --- answers ---------------------------------------------------------------------------------------------
+
+
+def _answering(view: View, tagged: bool) -> View:
+    @wraps(view)
+    def answering(*args: Any, **kwargs: Any) -> Response:
+        return respond(view(*args, **kwargs), tagged)
+
+    return answering
+
+
+def respond(found: Any, tagged: bool = False) -> Response:
+    """What a view returned, as JSON; with an ETag, and 304 for a caller who has it already."""
+    if found is None:
+        return Response(status=204)
+    answer = found if isinstance(found, Answer) else Answer(found)
+    response = Response(orjson.dumps(answer.data, option=DUMP), answer.status, mimetype="application/json")
+    response.headers.update(answer.headers)
+    response.headers["Cache-Control"] = "private, no-cache"
+    if tagged:
+        response.set_etag(etag(answer.data))
+        if request.method in ("GET", "HEAD"):
+            response.make_conditional(request)
+    return response
+
+
+def etag(data: Any) -> str:
+    """The tag of some content, the same in whatever order its keys come."""
+    return hashlib.sha256(orjson.dumps(data, option=DUMP | orjson.OPT_SORT_KEYS)).hexdigest()[:24]
+
+
+def unchanged(kind: str, id: int, load: Callable[[], Any]) -> None:
+    """Go on only if the object still has the ETag of ``If-Match``; until the transaction ends nobody else changes it."""
+    if "If-Match" not in request.headers:
+        return
+    api_access.hold(kind, id)
+    if not request.if_match.contains(etag(load())):
+        raise PreconditionFailed
+
+
+# --- once ------------------------------------------------------------------------------------------------
+
+
+def once(view: View, tagged: bool) -> View:
+    """Do what the request asks only once for its ``Idempotency-Key``."""
+
+    @wraps(view)
+    def guarded(*args: Any, **kwargs: Any) -> Response:
+        key = _key()
+        if not key:
+            return respond(view(*args, **kwargs), tagged)
+        digest = hashlib.sha256(request.get_data(cache=True)).hexdigest()
+        claimed = idempotency.claim(key, request.method, request.full_path.rstrip("?"), digest)
+        if isinstance(claimed, idempotency.Stored):
+            return _again(claimed)
+        return _first(claimed, lambda: respond(view(*args, **kwargs), tagged))
+
+    return guarded
+
+
+def _key() -> str:
+    key = request.headers.get("Idempotency-Key", "")
+    if len(key) > idempotency.LONGEST or not all("!" <= char <= "~" for char in key):
+        raise Invalid({"Idempotency-Key": [N_("Use 1 to 255 visible ASCII characters without spaces")]})
+    return key
+
+
+def _first(claimed: idempotency.Claim, work: Callable[[], Response]) -> Response:
+    kept = False
+    try:
+        idempotency.mark(claimed)
+        response = work()
+        headers = {name: response.headers[name] for name in ("Location", "ETag") if name in response.headers}
+        idempotency.keep(claimed, response.status_code, response.get_data(as_text=True), headers)
+        kept = True
+    finally:
+        if not kept:
+            idempotency.release(claimed)
+    return response
+
+
+def _again(stored: idempotency.Stored) -> Response:
+    response = Response(stored.body, stored.status, mimetype="application/json" if stored.body else None)
+    response.headers.update(stored.headers)
+    response.headers["Idempotent-Replayed"] = "true"
+    return response

@@ -1,0 +1,130 @@
+"""How the API describes itself: what all operations share in the OpenAPI document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import marshmallow as ma
+from marshmallow import fields
+
+from flowserver.blueprints.api import problems
+
+KEY = "key"  # name of the security scheme
+ABOUT = """\
+Everything the console can do with contacts, lists, forms and flows, for programs.
+
+* **Key**: `Authorization: Bearer <key>`. A key belongs to one client and carries the scopes `read`, `write` or both.
+* **JSON** in UTF-8, both ways. Moments are ISO 8601 in UTC, like `2026-05-04T09:00:00Z`. Unknown keys are refused.
+* **Errors** are `application/problem+json` with a stable `type`; `errors` says what is wrong by path.
+* **Lists** come in pages: `limit` and `cursor` in, `data` and `next` out. They begin with the oldest.
+* **Idempotency-Key** on any write makes a repetition harmless: for 24 hours the same key and body get the same answer.
+* **ETag** on single objects: send it back as `If-None-Match` to save the transfer, as `If-Match` to change only what
+  you have seen.
+* **Limits**: 3,000 requests a minute for a key; over it `429` with `Retry-After`. A body has at most 5 MB.
+"""
+DESCRIPTIONS = {
+    400: "The body is no JSON.",
+    401: "No key, or one that does not work.",
+    403: "The key lacks the scope.",
+    404: "There is no such object in the key's client.",
+    409: "It does not fit the present state, is in use, or the request with this Idempotency-Key still runs.",
+    412: "It has changed since it was read.",
+    413: "The body is larger than 5 MB.",
+    415: "The body is not sent as JSON.",
+    422: "What was sent breaks a rule; `errors` says which by path.",
+    405: "The address does not take this method.",
+    429: "Too many requests.",
+    500: "Something broke on our side; `reference` names it in our log.",
+    503: "Something we need is away. Try again later.",
+}
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Your own id of this request, 1 to 255 visible ASCII characters. Sent again with the same body it"
+    " gets the same answer (with `Idempotent-Replayed: true`), with another one 422, while the first still runs 409.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "example": "order-1042",
+}
+IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag it had when you read it: change it only if it is still the same, else 412.",
+    "schema": {"type": "string"},
+}
+ETAG = {
+    "ETag": {"description": "Stands for exactly this content.", "schema": {"type": "string"}},
+}
+
+
+class Problem(ma.Schema):
+    """An error, as RFC 9457 describes it."""
+
+    type = fields.String(required=True, metadata={"description": "Stable: compare with this, not with the texts."})
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(metadata={"description": "What happened, in words."})
+    errors = fields.Dict(
+        keys=fields.String(),
+        values=fields.List(fields.String()),
+        metadata={"description": "What is wrong, by path: `email`, `lists[0]`, `steps[1].then[0].subject`."},
+    )
+    uses = fields.List(
+        fields.Dict(), metadata={"description": "What needs the object: kind (flow or form), id and name."}
+    )
+    reference = fields.String(metadata={"description": "Names this failure in our log."})
+
+
+def options() -> dict[str, Any]:
+    """The document's head."""
+    return {
+        "info": {"description": ABOUT},
+        "components": {
+            "securitySchemes": {
+                KEY: {"type": "http", "scheme": "bearer", "description": "A key from Settings → API keys."}
+            }
+        },
+        "security": [{KEY: []}],
+    }
+
+
+def problem_response(status: int) -> dict[str, Any]:
+    """One error answer, described."""
+    return {
+        "description": DESCRIPTIONS[status],
+        "schema": Problem,
+        "example": {
+            "type": f"urn:flowserver:problem:{problems.SLUGS[status]}",
+            "title": "…",
+            "status": status,
+            "detail": DESCRIPTIONS[status],
+        },
+    }
+
+
+def finish(spec: Any) -> None:
+    """Add to every operation how to call it from a shell."""
+    paths = spec._paths
+    for path, item in paths.items():
+        for method, operation in item.items():
+            if isinstance(operation, dict) and "responses" in operation:
+                about = operation.get("description", "")
+                operation["description"] = f"{about}\n\n```sh\n{_curl(method, path, operation)}\n```".strip()
+
+
+def _curl(method: str, path: str, operation: Mapping[str, Any]) -> str:
+    address = path
+    for parameter in operation.get("parameters", ()):
+        if isinstance(parameter, Mapping) and parameter.get("in") == "path":
+            address = address.replace(f"{{{parameter['name']}}}", str(parameter.get("example", 1)))
+    lines = ["curl -H 'Authorization: Bearer $KEY'"]
+    if method != "get":
+        lines.append(f"-X {method.upper()}")
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    if "example" in content:
+        sent = json.dumps(content["example"], ensure_ascii=False)
+        lines += ["-H 'Content-Type: application/json'", f"-d '{sent}'"]
+    return " \\\n  ".join([*lines, f"$URL{address}"])

@@ -1,0 +1,61 @@
+"""Pages of long lists: ``limit`` and ``cursor`` go in, ``data`` and ``next`` come out."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import marshmallow as ma
+
+from flowserver.blueprints.api import fields
+from flowserver.services.browse import Page
+from flowserver.text import N_
+
+USUAL, MOST = 50, 200
+
+
+class Cursor(fields.Words, ma.fields.String):
+    """Where a page begins: what ``next`` said. Becomes the id it goes on after."""
+
+    default_error_messages: dict[str, Any] = {"invalid": N_("Use what `next` of the page before says, or leave it out")}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        found = decode(str(value))
+        if found is None:
+            raise self.make_error("invalid")
+        return found
+
+
+class PageQuery(fields.Input):
+    """What every list takes."""
+
+    limit = fields.Count(
+        1, MOST, load_default=USUAL, metadata={"description": "How many to send at most.", "example": 50}
+    )
+    cursor = Cursor(
+        load_default=0,
+        metadata={"description": "`next` of the page before. Without it the list begins at the start."},
+    )
+
+
+def page(found: Page, show: Callable[[Any], Mapping[str, Any]]) -> dict[str, Any]:
+    """The answer: every row as ``show`` shows it, and the cursor of the next page."""
+    return {"data": [show(row) for row in found.rows], "next": encode(found.next) if found.next else None}
+
+
+def encode(id: int) -> str:
+    """An id as an opaque cursor."""
+    return base64.urlsafe_b64encode(b"after:%d" % id).decode().rstrip("=")
+
+
+def decode(cursor: str) -> int | None:
+    """The id in a cursor; ``None`` for one we did not make."""
+    try:
+        word, _colon, number = base64.urlsafe_b64decode(cursor[:80] + "=" * (-len(cursor[:80]) % 4)).partition(b":")
+    except (binascii.Error, ValueError):
+        return None
+    if word != b"after" or not number.isdigit() or not 1 <= int(number) <= fields.BIGGEST_ID:
+        return None
+    return int(number)

@@ -1,0 +1,174 @@
+"""Contacts that programs send in: who they are, their tags, lists and consent, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from flowserver.domain import people
+from flowserver.errors import Invalid, NotFound
+from flowserver.extensions import db
+from flowserver.models import Contact
+from flowserver.services import browse, consents, contacts, lists, tags
+from flowserver.text import N_, Text
+
+RESULTS = ("created", "updated", "refused")
+CHUNK = 25  # contacts of a bulk request written in one transaction, so that nobody waits long for the writer
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of one contact of a bulk request."""
+
+    id: int | None
+    result: str  # created, updated, refused
+    errors: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Checked:
+    values: Mapping[str, Any]
+    list_ids: Sequence[int]
+    tags: Sequence[str]
+    consent: Mapping[str, str]
+    consent_source: str
+    consent_words: str
+
+
+def save(values: Mapping[str, Any], *, source: str = "api") -> tuple[int, bool]:
+    """Make the contact these values describe, or change the one they belong to; ``(id, whether it is new)``.
+
+    ``values`` as :func:`flowserver.services.contacts.upsert` takes them, and ``tags`` (names, made as needed),
+    ``lists`` (ids or names), ``consent`` (``{channel: given | withdrawn}``) with ``consent_source`` and
+    ``consent_words``. Tags and lists are added to those there are. Raises :class:`Invalid` by path.
+    """
+    found = _write(_check(values, contacts.book()), source)
+    db.session.commit()
+    return found
+
+
+def save_many(rows: Sequence[Mapping[str, Any] | Invalid], *, source: str = "api") -> list[Taken]:
+    """:func:`save` for many, one outcome each, in order; a row that is refused does not stop the others.
+
+    A row that could not even be read stands in ``rows`` as its error.
+    """
+    book = contacts.book()
+    outcomes = []
+    for place, row in enumerate(rows, 1):
+        outcomes.append(_take(row, book, source))
+        if place % CHUNK == 0:
+            db.session.commit()
+    db.session.commit()
+    return outcomes
+
+
+def _take(row: Mapping[str, Any] | Invalid, book: contacts.Book, source: str) -> Taken:
+    try:
+        if isinstance(row, Invalid):
+            raise row
+        checked = _check(row, book)
+        with db.session.begin_nested():
+            contact_id, new = _write(checked, source)
+    except Invalid as error:
+        return Taken(None, "refused", error.messages)
+    return Taken(contact_id, "created" if new else "updated")
+
+
+def _check(values: Mapping[str, Any], book: contacts.Book) -> _Checked:
+    mistakes: dict[str, Any] = {}
+    read: Mapping[str, Any] = {}
+    try:
+        read = book.read(values)
+    except Invalid as error:
+        mistakes.update(error.messages)
+    wanted = values.get("lists") or []
+    list_ids = browse.list_ids(wanted)
+    for place, (reference, found) in enumerate(zip(wanted, list_ids, strict=True)):
+        if found is None:
+            mistakes[f"lists[{place}]"] = [Text("There is no list “%(name)s” in this client", name=reference)]
+    names = _tags(values.get("tags") or [], mistakes)
+    if mistakes:
+        raise Invalid(mistakes)
+    return _Checked(
+        read,
+        [found for found in list_ids if found is not None],
+        names,
+        values.get("consent") or {},
+        values.get("consent_source") or "API",
+        values.get("consent_words") or "",
+    )
+
+
+def _tags(raw: Sequence[str], mistakes: dict[str, Any]) -> list[str]:
+    names = []
+    for place, one in enumerate(raw):
+        try:
+            names.append(people.tag(one))
+        except Invalid as error:
+            mistakes[f"tags[{place}]"] = error.messages["_"]
+    return names
+
+
+def _write(checked: _Checked, source: str) -> tuple[int, bool]:
+    contact, new = contacts.put(checked.values, source=source)
+    for channel, state in checked.consent.items():
+        consents.change(contact, channel, state, source=checked.consent_source, words=checked.consent_words)
+    contact_id = contact.id
+    if checked.tags:
+        tags.add([contact_id], checked.tags, commit=False)
+    for list_id in checked.list_ids:
+        lists.join(list_id, [contact_id], commit=False)
+    return contact_id, new
+
+
+# --- one thing at a time -----------------------------------------------------------------------------------
+
+
+def add_tags(contact_id: int, names: Sequence[str]) -> None:
+    """Put tags on a contact. Raises :class:`NotFound`, :class:`Invalid` by path."""
+    mistakes: dict[str, Any] = {}
+    wanted = _tags(names, mistakes)
+    if mistakes:
+        raise Invalid(mistakes)
+    contacts.get(contact_id)
+    tags.add([contact_id], wanted)
+
+
+def remove_tag(contact_id: int, name: str) -> None:
+    """Take a tag off a contact. Raises :class:`NotFound` when the contact does not have it."""
+    contacts.get(contact_id)
+    try:
+        gone = tags.remove([contact_id], name)
+    except Invalid:
+        gone = 0
+    if not gone:
+        raise NotFound(N_("The contact does not have this tag"))
+
+
+def join_list(contact_id: int, reference: int | str) -> None:
+    """Put a contact on a list, given by id or name. Raises :class:`NotFound`, :class:`Invalid` for an unknown list."""
+    contacts.get(contact_id)
+    found = browse.list_ids([reference])[0]
+    if found is None:
+        raise Invalid({"list": [Text("There is no list “%(name)s” in this client", name=reference)]})
+    lists.join(found, [contact_id])
+
+
+def leave_list(contact_id: int, list_id: int) -> None:
+    """Take a contact off a list. Raises :class:`NotFound` when it is not on it."""
+    contacts.get(contact_id)
+    if not lists.leave(list_id, [contact_id]):
+        raise NotFound(N_("The contact is not on this list"))
+
+
+def consent(contact_id: int, channel: str, state: str, *, source: str, words: str, at: datetime | None) -> None:
+    """Write down that a contact gave or withdrew consent. Raises :class:`NotFound`."""
+    found = db.session.scalar(sa.select(Contact).where(Contact.id == contact_id).with_for_update())
+    if found is None:
+        raise NotFound(N_("There is no such contact"))
+    consents.change(found, channel, state, source=source or "API", words=words, at=at)
+    db.session.commit()
