@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flowserver.domain import flow_graph
+from flowserver.domain import content_checks, flow_graph
 from flowserver.domain.definition import LANES, Compiled, Step
 from flowserver.errors import flat
 from flowserver.text import N_, Text
@@ -35,6 +35,7 @@ class Client:
 
     sender_email: str = ""
     sms_sender: str = ""
+    fields: frozenset[str] = frozenset()  # keys of its custom fields
 
 
 def findings(flow: Compiled, client: Client, unknown: Mapping[str, Any]) -> list[Finding]:
@@ -45,7 +46,7 @@ def findings(flow: Compiled, client: Client, unknown: Mapping[str, Any]) -> list
     found = [
         *_mistakes(flow, {**flow.mistakes, **unknown}),
         *_senders(flow, client),
-        *_steps(flow),
+        *_steps(flow, client),
     ]
     return sorted(dict.fromkeys(found), key=lambda one: one.kind != "fix")
 
@@ -77,7 +78,7 @@ def _senders(flow: Compiled, client: Client) -> Iterator[Finding]:
         yield Finding("check", N_("The client has no sender name for SMS"), "client", field="sms_sender")
 
 
-def _steps(flow: Compiled) -> Iterator[Finding]:
+def _steps(flow: Compiled, client: Client) -> Iterator[Finding]:
     if not flow.steps:
         yield Finding("check", N_("The flow has no steps yet: contacts enter and leave at once"))
     reached = flow_graph.reached(flow)
@@ -86,6 +87,7 @@ def _steps(flow: Compiled) -> Iterator[Finding]:
         before = flow_graph.before(flow, step.key)
         for problem in step.node.problems(before):
             yield Finding(problem.kind, problem.text, "step", step.key, problem.field)
+        yield from _content(step, client)
         yield from _paths(step)
         yield from _asked_too_soon(flow, step)
         if step.key not in reached and not ended:
@@ -95,6 +97,12 @@ def _steps(flow: Compiled) -> Iterator[Finding]:
             deep = True
             text = Text("Paths here are more than %(n)s levels deep. A second flow is easier to follow", n=DEEPEST)
             yield Finding("check", text, "step", step.key)
+
+
+def _content(step: Step, client: Client) -> Iterator[Finding]:
+    if step.node.sends:
+        for remark in content_checks.of_step(step.node.sends, step.settings, client.fields):
+            yield Finding(remark.kind, remark.text, "step", step.key, remark.field)
 
 
 def _paths(step: Step) -> Iterator[Finding]:

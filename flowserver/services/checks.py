@@ -11,7 +11,7 @@ from flowserver.domain import checks
 from flowserver.domain import definition as definitions
 from flowserver.domain.checks import Finding
 from flowserver.extensions import current_workspace, db
-from flowserver.models import Workspace
+from flowserver.models import Field, Workspace
 from flowserver.services import options
 
 
@@ -24,7 +24,11 @@ def findings(definition: Mapping[str, Any]) -> list[Finding]:
 def client() -> checks.Client:
     """What a flow depends on in the settings of the present client."""
     workspace = db.session.scalar(sa.select(Workspace).where(Workspace.id == current_workspace()))
-    return checks.Client(workspace.sender_email, workspace.sms_sender) if workspace else checks.Client()
+    if workspace is None:
+        return checks.Client()
+    return checks.Client(
+        workspace.sender_email, workspace.sms_sender, frozenset(db.session.scalars(sa.select(Field.key)))
+    )
 
 
 def by_path(definition: Mapping[str, Any], found: Iterable[Finding]) -> dict[str, list[str]]:

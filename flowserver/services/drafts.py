@@ -107,9 +107,9 @@ def usual_settings(draft: Mapping[str, Any], key: str, cls: Any) -> dict[str, An
     for field in form:
         if getattr(field, "source", "") != "step":
             continue
-        for choice, _ in reversed(field.choices):
-            trial = {**settings, field.short_name: choice}
-            if choice and not cls(trial).problems(before):
+        for choice in reversed(field.iter_choices()):
+            trial = {**settings, field.short_name: choice.value}
+            if choice.value and not cls(trial).problems(before):
                 settings = trial
                 break
     return settings
@@ -143,7 +143,7 @@ def update(
         user_id,
         lambda draft: edits.update(draft, key, {**wanted, **_revision(cls)}, type if type != step["type"] else ""),
         N_("Changed “%(step)s”"),
-        lambda before, after: _named(after, key),
+        lambda before, after: {**_named(after, key), "key": key},
     )
 
 

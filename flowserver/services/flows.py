@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ from flowserver.text import N_, Text
 
 PAUSE_MODES = ("freeze", "hold", "skip")
 FINAL = ("stopped", "completed")
+GOING_ON = timedelta(minutes=10)  # so long one person writing at one step is one entry of the history
 
 
 # --- finding ---------------------------------------------------------------------------------------------
@@ -190,25 +192,35 @@ def save_draft(flow_id: int, definition: Mapping[str, Any], number: int, user_id
 def record(flow: Flow, user_id: int | None, before: Mapping[str, Any], what: str, **params: Any) -> FlowEdit:
     """Write one change of the draft into the history and raise its number. The caller commits.
 
-    ``what`` is a message id with ``params``; ``flow.draft`` already holds the draft after the change.
+    ``what`` is a message id with ``params``; ``flow.draft`` already holds the draft after the change. The same person
+    writing on at the same step (``params["key"]``) within ten minutes goes on with the same entry.
     """
     now = clock.now()
-    edit = FlowEdit(
-        workspace_id=flow.workspace_id,
-        flow_id=flow.id,
-        user_id=user_id,
-        created_at=now,
-        what=getattr(what, "msgid", what),
-        params=params,
-        before=dict(before),
-        after=flow.draft,
-    )
-    db.session.add(edit)
+    words = getattr(what, "msgid", what)
+    edit = _going_on(flow, user_id, words, params.get("key"), now)
+    if edit is None:
+        edit = FlowEdit(
+            workspace_id=flow.workspace_id, flow_id=flow.id, user_id=user_id, created_at=now, before=dict(before)
+        )
+        db.session.add(edit)
+    edit.what, edit.params, edit.after = words, params, flow.draft
+    db.session.flush()
     flow.draft_number += 1
     live = live_version(flow)
     flow.draft_changed = live is None or live.definition != flow.draft
     flow.updated_at = now
     return edit
+
+
+def _going_on(flow: Flow, user_id: int | None, what: str, key: str | None, now: datetime) -> FlowEdit | None:
+    """The latest entry of the history, when this change only goes on with it."""
+    if not key or user_id is None:
+        return None
+    query = sa.select(FlowEdit).where(FlowEdit.flow_id == flow.id).order_by(FlowEdit.id.desc()).limit(1)
+    last = db.session.scalar(query)
+    if last is None or (last.user_id, last.what, last.params.get("key")) != (user_id, what, key):
+        return None
+    return last if last.created_at > now - GOING_ON else None
 
 
 # --- going live and after --------------------------------------------------------------------------------

@@ -112,7 +112,7 @@ def fill(form: Any, definition: Mapping[str, Any] | None = None, key: str = "") 
             known = {str(id) for id, _ in found}
             if str(field.data) not in known:
                 found = [("", hint), *found]
-            field.choices = found
+            field.choices = [wtforms.SelectChoice(value, label) for value, label in found]
         elif isinstance(field, wtforms.FormField):
             fill(field.form, definition, key)
     return form

@@ -1,0 +1,182 @@
+"""Forms of the flow pages that no node brings along, and how a node's form meets its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import wtforms
+from markupsafe import Markup, escape
+
+from flowserver.blueprints.say import message, say
+from flowserver.errors import flat
+from flowserver.nodes import catalogue
+from flowserver.nodes.base import DurationField, Names, Trigger
+from flowserver.services import options
+from flowserver.text import N_, Text
+
+
+def put_errors(form: wtforms.Form, messages: Mapping[str, Any]) -> None:
+    """Put messages by setting at the form's fields; what fits no field stands in the summary."""
+    fields = {field.short_name: field for field in form}
+    for name, texts in messages.items():
+        field = fields.get(str(name).split(".")[0])
+        if field is None:
+            form.form_errors = [*form.form_errors, *flat(texts)]
+        else:
+            field.errors = [*field.errors, *flat(texts)]
+
+
+class Fields(list[wtforms.Field]):
+    """Fields of several forms on one page, as the error summary takes them."""
+
+    def __init__(self, fields: Iterable[wtforms.Field], form_errors: Iterable[str] = ()):
+        super().__init__(fields)
+        self.form_errors = list(form_errors)
+
+
+def mark(form: wtforms.Form) -> wtforms.Form:
+    """Let the live sentence find every answer of the form (``data-sum``)."""
+    for field in form:
+        field.render_kw = {**(field.render_kw or {}), "data-sum": field.name}
+        if isinstance(field, wtforms.RadioField):
+            for option in field:
+                option.render_kw = {"data-sum": field.name}
+    return form
+
+
+class Details(wtforms.Form):
+    """What all starting points have in common."""
+
+    name = wtforms.StringField(
+        N_("Flow name"), description=N_("Only your team sees it. For example “Welcome series”."),
+        render_kw={"maxlength": 120, "autocomplete": "off"},
+    )  # fmt: skip
+    wait = DurationField(
+        N_("Waiting time before the first step"),
+        description=N_("A short wait feels natural and leaves time to undo an import. Enter 0 to start at once."),
+    )
+    reentry = wtforms.RadioField(
+        N_("Who may enter again"),
+        choices={"once": N_("Each contact once"), "after_finish": N_("Again, after the contact has left the flow")},
+    )
+    cooldown = DurationField(
+        N_("Pause before a contact may enter again"), description=N_("Counted from leaving. 0 means no pause.")
+    )
+    include_existing = wtforms.BooleanField(N_("Let in the contacts who already match when the flow goes live"))
+
+    @classmethod
+    def of(cls, trigger: Mapping[str, Any], name: str = "") -> dict[str, Any]:
+        """A starting point in the shape of this form's fields."""
+        node = catalogue.triggers()[trigger["type"]]
+        return {
+            "name": name,
+            "wait": trigger.get("wait", dict(node.default_wait)),
+            "reentry": trigger.get("reentry") or node.reentry,
+            "cooldown": trigger.get("cooldown") or {"days": 0},
+            "include_existing": trigger.get("include_existing", False),
+        }
+
+
+class Start:
+    """The page of a starting point: the common questions and the trigger's own."""
+
+    def __init__(self, type: str, posted: Any, trigger: Mapping[str, Any] | None = None, name: str = ""):
+        self.node: type[Trigger] = catalogue.triggers()[type]
+        given = {"type": type, **(trigger or {})}
+        self.details = Details(posted, data=Details.of(given, name))
+        own = {key: value for key, value in given.items() if key != "type"}
+        self.own = options.fill(self.node.Form(posted, data=self.node.Form.from_settings(own) if trigger else None))
+        if posted is None and trigger is None:
+            _first_real_choice(self.own)
+        mark(self.details)
+        mark(self.own)
+
+    @property
+    def fields(self) -> Fields:
+        """All fields in page order: the error summary reads them."""
+        name, *common = list(self.details)
+        return Fields([name, *self.own, *common], self.details.form_errors)
+
+    @property
+    def errors(self) -> bool:
+        """Whether the form came back with something to correct."""
+        return any(field.errors for field in self.fields) or bool(self.details.form_errors)
+
+    def trigger(self) -> dict[str, Any]:
+        """The starting point as it stands in a definition."""
+        found: dict[str, Any] = {"type": self.node.name, **self.own.to_settings(), "wait": self.details.wait.data}
+        found["reentry"] = self.details.reentry.data
+        if found["reentry"] == "after_finish" and self.details.cooldown.data not in (
+            {"days": 0},
+            {"hours": 0},
+            {"minutes": 0},
+        ):
+            found["cooldown"] = self.details.cooldown.data
+        if self.node.offers_existing and self.details.include_existing.data:
+            found["include_existing"] = True
+        return found
+
+    def put_errors(self, messages: Mapping[str, Any]) -> None:
+        """Messages of a whole definition (``trigger.list``) or of a starting point (``list``) at their fields."""
+        plain = {str(path).removeprefix("trigger."): texts for path, texts in messages.items()}
+        own = {field.short_name for field in self.own}
+        put_errors(self.own, {name: texts for name, texts in plain.items() if name.split(".")[0] in own})
+        put_errors(self.details, {name: texts for name, texts in plain.items() if name.split(".")[0] not in own})
+
+    def sentences(self, names: Names) -> list[dict[str, Any]]:
+        """The flow in plain words, once for each answer of the trigger's first radio question, the chosen one shown."""
+        settings = self.own.to_settings()
+        radio = next((field for field in self.own if isinstance(field, wtforms.RadioField)), None)
+        if radio is None:
+            return [{"html": self._sentence(settings, names), "when": "", "hidden": False}]
+        return [
+            {
+                "html": self._sentence({**settings, radio.short_name: value}, names),
+                "when": f"{radio.name}={value}",
+                "hidden": radio.data != value,
+            }
+            for value in (choice.value for choice in radio.iter_choices())
+        ]
+
+    def _sentence(self, settings: Mapping[str, Any], names: Names) -> Markup:
+        start = parts(self.node(settings).sentence(names), {field.short_name: field for field in self.own})
+        wait = self.details.wait
+        shown = f"{wait.amount} {say(dict(wait.units).get(wait.unit, wait.unit))}"
+        html = Markup('<b data-v="{0}-amount {0}-unit" data-zero="{1}">{2}</b>').format(
+            wait.name, message("no time"), message("no time") if wait.amount == "0" else _words(wait) or shown
+        )
+        sentence = escape(message("%(start)s, wait %(wait)s, then start with the first step."))
+        return Markup(sentence % {"start": start, "wait": html})
+
+
+def _words(wait: DurationField) -> str:
+    from flowserver.domain import duration
+
+    if not wait.amount.isdigit() or wait.unit not in duration.UNITS:
+        return ""
+    return str(say(duration.words({wait.unit: int(wait.amount)})))
+
+
+def parts(text: str, fields: Mapping[str, Any]) -> Markup:
+    """A sentence whose values are marked, so that they can follow the form: ``<b data-v="list">Newsletter</b>``."""
+    if not isinstance(text, Text) or not text.params:
+        return escape(str(say(text)))
+    values = {name: _value(name, value, fields) for name, value in text.params.items()}
+    return Markup(escape(message(text.msgid)) % values)
+
+
+def _value(name: str, value: Any, fields: Mapping[str, Any]) -> Markup:
+    shown = str(say(value) if isinstance(value, str) else value)
+    field = fields.get(name)
+    blank = shown in ("", "…")
+    inner = Markup('<span class="blank">…</span>') if blank else escape(shown)
+    return Markup('<b data-v="{}">{}</b>').format(field.name if field is not None else "", inner)
+
+
+def _first_real_choice(form: wtforms.Form) -> None:
+    """Nothing is chosen for the person where there is more than one; a single list is."""
+    for field in form:
+        if getattr(field, "source", ""):
+            real = [choice.value for choice in field.iter_choices() if choice.value != ""]
+            field.data = real[0] if len(real) == 1 else field.data

@@ -1,0 +1,77 @@
+"""Make a flow: choose the starting point, answer its questions, see it in one sentence; or begin from a template."""
+
+from __future__ import annotations
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from flask_login import current_user
+from werkzeug.wrappers import Response
+
+from flowserver.blueprints.flows.forms import Start
+from flowserver.errors import Invalid, NotFound
+from flowserver.nodes import catalogue
+from flowserver.services import flows, library, options
+from flowserver.text import N_
+
+bp = Blueprint("wizard", __name__, url_prefix="/c/<client>/flows/new")
+
+GROUPS = (
+    ("contact", N_("About the contact"), N_("Something is known or changes.")),
+    ("messages", N_("Reactions to a message"), N_("A contact did, or did not, react to a campaign.")),
+    ("shop", N_("Shop and loyalty"), N_("A contact collects points or uses a coupon.")),
+    ("calendar", N_("Website and calendar"), N_("A visit or a date starts the flow.")),
+    ("", N_("More starting points"), N_("Everything else that can start a flow.")),
+)
+
+
+@bp.get("")
+def new() -> str:
+    """All starting points by group, and the templates."""
+    triggers = list(catalogue.triggers().values())
+    known = {group for group, *_ in GROUPS}
+    groups = [
+        (title, hint, [node for node in triggers if (node.group if node.group in known else "") == group])
+        for group, title, hint in GROUPS
+    ]
+    return render_template(
+        "wizard/new.html", groups=[group for group in groups if group[2]], templates=library.templates()
+    )
+
+
+@bp.route("/<trigger>", methods=["GET", "POST"])
+def details(trigger: str) -> str | Response | tuple[str, int]:
+    """The questions of one starting point; POST makes the draft, or renders the sentence again (``preview=1``)."""
+    if trigger not in catalogue.triggers():
+        raise NotFound(_("There is no such starting point"))
+    template = _template(trigger)
+    if request.method == "GET":
+        return _page(_prefilled(trigger, template), template)
+    start = Start(trigger, request.form)
+    if "preview" in request.form:
+        return _page(start, template)
+    steps = library.steps(template.slug) if template else []
+    definition = {"name": start.details.name.data or "", "trigger": start.trigger(), "steps": steps}
+    try:
+        flow = flows.create(definition, current_user.id)
+    except Invalid as error:
+        start.put_errors(error.messages)
+        return _page(start, template), 422
+    return redirect(url_for("flows.steps", flow_id=flow.id), 303)
+
+
+def _template(trigger: str) -> library.Template | None:
+    slug = request.values.get("template", "")
+    found = library.get(slug) if slug else None
+    return found if found and found.trigger == trigger else None
+
+
+def _prefilled(trigger: str, template: library.Template | None) -> Start:
+    if template is None:
+        return Start(trigger, None)
+    return Start(trigger, None, template.definition["trigger"], flows.free_name(template.name))
+
+
+def _page(start: Start, template: library.Template | None) -> str:
+    return render_template(
+        "wizard/details.html", start=start, sentences=start.sentences(options.namer()), template=template
+    )
