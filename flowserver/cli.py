@@ -125,22 +125,32 @@ def clock(data: str | None) -> None:
 @_data
 def migrate(data: str | None) -> None:
     """Bring the database to this version."""
-    from flowserver.services import schema
-
     app = _app(data=data)
     with app.app_context():
-        schema.upgrade()
+        _upgrade()
     click.echo("The database is up to date.")
+
+
+def _upgrade() -> None:
+    """Migrate; a database that cannot be opened is told in one line."""
+    from sqlalchemy.exc import DBAPIError
+
+    from flowserver.services import schema
+
+    try:
+        schema.upgrade()
+    except DBAPIError as error:
+        _fail(f"The database cannot be used: {str(error.orig).strip()} (see DATABASE_URL, or `flowserver doctor`)")
 
 
 @main.command(hidden=True)
 def prepare() -> None:
     """Migrate and print what `up` must know: ``{"first_run": address or ""}``."""
-    from flowserver.services import schema, setup
+    from flowserver.services import setup
 
     app = _app()
     with app.app_context():
-        schema.upgrade()
+        _upgrade()
         token = getattr(setup, "first_run_token", lambda: "")()
     url = app.extensions["config"].url
     click.echo(json.dumps({"first_run": f"{url}/setup?token={token}" if token else ""}))
@@ -163,7 +173,6 @@ def prepare() -> None:
 @_data
 def setup(password_file: Path, data: str | None, **answers: str) -> None:
     """Set up without a browser, once. Prints {"workspace": id, "api_key": "..."} as JSON."""
-    from flowserver.services import schema
     from flowserver.services import setup as service
 
     try:
@@ -174,7 +183,7 @@ def setup(password_file: Path, data: str | None, **answers: str) -> None:
         _fail(f"The password file cannot be read: {error}", 2)
     app = _app(data=data)
     with app.app_context():
-        schema.upgrade()
+        _upgrade()
         try:
             made = service.first_run(password=password, with_api_key=True, **answers)
         except FlowserverError as error:
@@ -191,11 +200,10 @@ def demo(once: bool, data: str | None) -> None:
     """Load demo data: two clients, 2,000 contacts, flows with weeks of history."""
     from flowserver.errors import Conflict
     from flowserver.services import demo as service
-    from flowserver.services import schema
 
     app = _app(data=data)
     with app.app_context():
-        schema.upgrade()
+        _upgrade()
         try:
             made = service.load()
         except Conflict as error:

@@ -77,7 +77,13 @@ class Supervisor:
                 if part.process is not None and not part.running:
                     self._note_death(part)
                 if part.process is None and time.monotonic() >= part.start_at:
-                    part.start(self.write)
+                    self._start_again(part)
+
+    def _start_again(self, part: Part) -> None:
+        try:
+            self._launch(part, patience=0)
+        except FlowserverError:  # its predecessor has not let go of the folder yet
+            part.start_at = time.monotonic() + 0.2
 
     def _note_death(self, part: Part) -> None:
         code = part.process.returncode if part.process else 0
@@ -150,9 +156,7 @@ class Supervisor:
     def _start_redis(self) -> None:
         if self.config.redis_url:
             return
-        lock = valkey.prepare(self.config.data)
-        self._open.append(lock)
-        self._start(Part("redis", valkey.command(self.config.data), fds=(lock.fileno(),), patience=15))
+        self._start(Part("redis", valkey.command(self.config.data), patience=15))
         self._wait_for("the embedded Redis server", lambda: valkey.answers(self.config.data), 20, "redis")
 
     def _prepare_database(self) -> str:
@@ -211,7 +215,16 @@ class Supervisor:
         if self.stopping.is_set():
             raise Conflict("stopped while starting")
         self.parts[part.name] = part
-        part.start(self.write)
+        self._launch(part, patience=10)
+
+    def _launch(self, part: Part, patience: float) -> None:
+        """Start a part now. The Redis server inherits the lock on its folder: it is free once the last one has ended."""
+        if part.name != "redis":
+            part.start(self.write)
+            return
+        with valkey.prepare(self.config.data, patience) as lock:
+            part.fds = (lock.fileno(),)
+            part.start(self.write)
 
     def _wait_for(self, what: str, ready: Callable[[], bool], seconds: float, name: str) -> None:
         until = time.monotonic() + seconds

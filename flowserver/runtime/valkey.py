@@ -71,7 +71,7 @@ def prepare(data: Path, patience: float = 10.0) -> IO[str]:
         lock = locks.take(data / "redis" / "server.lock") if not answers(data) else None
         if lock is not None:
             return lock
-        if time.monotonic() > until:
+        if time.monotonic() >= until:
             raise Conflict(
                 f"Another Redis server already works in {data / 'redis'}. Stop it, or use another data folder."
             )
