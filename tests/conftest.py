@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
-
+from flask import has_app_context
 from flask.testing import FlaskClient
 
 from flowserver import config as settings
@@ -105,7 +105,8 @@ class Browser(FlaskClient):
     """
 
     def open(self, *args, **kwargs):
-        ext.db.session.commit()
+        if has_app_context():  # not so when a redirect is followed, within the request's own context
+            ext.db.session.commit()
         return contextvars.Context().run(super().open, *args, **kwargs)
 
 
