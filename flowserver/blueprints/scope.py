@@ -25,7 +25,7 @@ PUBLIC = frozenset(
         "static", "bootstrap",  # our files
         "login", "reset", "invitation",  # the door
         "f", "o",  # signup forms and their confirmation
-        "t", "p", "u",  # clicks, opens, preferences, unsubscribe: signed tokens
+        "l", "t", "p", "u",  # clicks, opens, preferences, unsubscribe: signed tokens
         "hooks",  # providers, each with its own proof
         "api",  # bearer keys
         "healthz", "readyz", "metrics",

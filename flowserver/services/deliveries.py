@@ -21,8 +21,8 @@ from flowserver import clock, extensions, jobqueue
 from flowserver.errors import Conflict, Invalid, NotFound
 from flowserver.extensions import current_workspace, db
 from flowserver.models import Connection, Message
-from flowserver.providers.base import ACCEPTED, UNSENT, Answer, Provider
-from flowserver.services import bulk, connections, envelopes, flow_state, leases, outcomes
+from flowserver.providers.base import ACCEPTED, UNSENT, Answer, DeliveryEvent, Provider
+from flowserver.services import bulk, connections, envelopes, flow_state, leases, outcomes, reports
 from flowserver.services.handover import Crew, Lines, Parcel
 from flowserver.text import N_
 
@@ -316,3 +316,8 @@ def settle(message_id: int, *, resend: bool) -> None:
     if not db.session.scalar(sa.select(Message.id).where(Message.state == "unknown").limit(1)):
         flow_state.resolve_alerts(row.workspace_id, "messages")
     db.session.commit()
+
+
+def record(connection_id: int, events: Sequence[DeliveryEvent]) -> int:
+    """What a provider reported about messages of a connection; see :func:`flowserver.services.reports.record`."""
+    return reports.record(connection_id, events)

@@ -67,6 +67,7 @@ _LOAD = (
         _C.email_consent,
         _C.sms_consent,
         _C.status,
+        _C.paused_until,
         _E.due_at.label("enrolled"),
         _E.end_reason,
         _E.id.label("enrollment"),
@@ -130,7 +131,7 @@ class _Packer:
             if hold is not None:
                 result.held.append((row, hold))
                 return
-        reason = refusal(row, client.archived)
+        reason = refusal(row, self.now, client.archived)
         if reason:
             result.skipped.append((row, reason))
             return
@@ -155,7 +156,7 @@ class _Packer:
         return Parcel(row.id, partial(_sms, client.sms(row), row, client.brand.variables(), self.callback), row)
 
 
-def refusal(row: Any, archived: bool = False) -> str | None:
+def refusal(row: Any, now: datetime, archived: bool = False) -> str | None:
     """Why a claimed message must not go out after all, as a reason code; ``None``: it may."""
     if row.kind == "confirmation":
         return "suppressed" if row.suppressed and row.suppressed not in _LIFTED_FOR_CONFIRMATION else None
@@ -169,8 +170,10 @@ def refusal(row: Any, archived: bool = False) -> str | None:
         return "paused"
     if row.enrollment is None or (row.enrolled is None and row.end_reason not in NORMAL_ENDS):
         return "left_flow"
-    contact = row if row.person is not None else None
-    return sending.may_send(contact, row.channel, getattr(row, "class"), bool(row.suppressed))
+    contact, class_ = row if row.person is not None else None, getattr(row, "class")
+    if class_ == "marketing" and row.paused_until is not None and row.paused_until > now:
+        return "on_pause"
+    return sending.may_send(contact, row.channel, class_, bool(row.suppressed))
 
 
 def _workspaces(ids: set[int]) -> Sequence[Any]:

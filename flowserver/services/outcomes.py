@@ -181,7 +181,7 @@ def tell(row: Any, type: str | None, at: datetime, **data: Any) -> bool:
         row.workspace_id,
         row.contact_id,
         type,
-        subject=str(row.flow_id or ""),
+        subject=f"{row.flow_id}:{row.step}",
         key=f"message:{row.id}:{type}",
         at=at,
         data={"message": row.id, "step": row.step, **data},

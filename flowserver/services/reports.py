@@ -1,326 +1,162 @@
-"""Numbers about flows: the list of flows, the cards of the step list, the report.
+"""What providers report later: delivered, bounced, failed, complained; and texts that people send to us.
 
-How we count (product D): a person counts once per message; sent = accepted by the provider; delivered = reported so,
-or accepted and not bounced where nobody reports; opened and clicked = by a person, not a program; notes to the team and
-tests are never counted. All numbers come from enrollment, decision and message rows, so every page agrees.
+Reports may come late, twice, and in any order: a message only moves forward, so every order ends the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
+import structlog
 
-from flowserver import clock
-from flowserver.extensions import current_workspace, db
-from flowserver.models import Decision, Enrollment, Flow, Message, Workspace
-from flowserver.nodes import catalogue
-from flowserver.services import options, outline
+from flowserver import clock, extensions
+from flowserver.domain import sms
+from flowserver.domain.tokens import number
+from flowserver.errors import Forbidden, NotFound
+from flowserver.extensions import db
+from flowserver.models import Connection, Contact, Engagement, Message
+from flowserver.providers.base import DeliveryEvent, Incoming, WebhookRequest
+from flowserver.services import connections, consents, events, outcomes
+from flowserver.text import N_
 
-PORTS = ("next", "then", "else")
-LIST_DAYS = 30
+log = structlog.get_logger()
 
-
-# --- building blocks -------------------------------------------------------------------------------------
-
-
-def _delivered() -> Any:
-    return sa.and_(Message.accepted_at.is_not(None), Message.failed_at.is_(None), _sms_reported())
-
-
-def _sms_reported() -> Any:
-    """An SMS is delivered when the network says so; e-mail when it was accepted and did not come back."""
-    return sa.or_(Message.channel == "email", Message.delivered_at.is_not(None))
+RANK = {"planned": 0, "claimed": 1, "handed": 2, "unknown": 3, "accepted": 4, "failed": 5, "delivered": 6, "bounced": 7}
+_M, _N, _C = Message.__table__.c, Engagement.__table__.c, Contact.__table__.c
 
 
-def _count(condition: Any) -> Any:
-    return sa.func.count(sa.case((condition, 1)))
+def receive(provider_name: str, token: str, request: WebhookRequest) -> int:
+    """Take a webhook request; returns how many of its reports changed something. Commits.
+
+    Raises :class:`NotFound` for an address that is nobody's, :class:`Forbidden` when no secret is set or the proof is
+    missing, :class:`Invalid` when a genuine request cannot be read.
+    """
+    k = Connection.__table__.c
+    row = db.session.connection().execute(sa.select(Connection.__table__).where(k.hook_token == token)).first()
+    if row is None or row.provider != provider_name:
+        raise NotFound(N_("Nothing is here"))
+    extensions.enter_workspace(row.workspace_id)
+    provider = connections.provider(row)
+    if not provider.hook_secret() or not provider.is_genuine(request):
+        log.warning("hook.refused", connection=row.id)
+        raise Forbidden(N_("The signature does not fit"))
+    found = provider.events(request)
+    changed = record(row.id, [one for one in found if isinstance(one, DeliveryEvent)])
+    return changed + sum(incoming(row, one) for one in found if isinstance(one, Incoming))
 
 
-def zone() -> ZoneInfo:
-    """The present client's time zone: days begin at its midnight."""
-    name = db.session.scalar(sa.select(Workspace.time_zone).where(Workspace.id == current_workspace()))
-    return ZoneInfo(name or "UTC")
+def record(connection_id: int, reports: Sequence[DeliveryEvent]) -> int:
+    """Write down reports about messages of a connection; returns how many changed something. Commits."""
+    changed = 0
+    for report in reports:
+        row = _message(connection_id, report)
+        if row is None:
+            log.info("report.of_nobody", connection=connection_id, kind=report.kind)
+            continue
+        changed += _record(row, report)
+    db.session.commit()
+    return changed
 
 
-def day_number(column: Any, since: datetime, until: datetime, where: ZoneInfo) -> Any:
-    """SQL: which local day an instant falls on, as days since 1970. Knows the clock changes of the period."""
-    if db.engine.dialect.name == "sqlite":
-        seconds: Any = sa.cast(sa.func.strftime("%s", column), sa.Integer)
-    else:
-        seconds = sa.cast(sa.func.floor(sa.extract("epoch", column)), sa.BigInteger)
-    pieces = list(_offsets(since, until, where))
-    shifted: Any = seconds + pieces[-1][1]
-    if len(pieces) > 1:
-        shifted = seconds + sa.case(*((column < end, shift) for end, shift in pieces[:-1]), else_=pieces[-1][1])
-    return shifted // 86400
+def _message(connection_id: int, report: DeliveryEvent) -> Any:
+    query = sa.select(*outcomes.COLUMNS, _M.accepted_at).where(_M.connection_id == connection_id)
+    mine = number(report.ref) if report.ref else None
+    if mine is not None and mine < 2**63:
+        row = db.session.connection().execute(query.where(_M.id == mine)).first()
+        if row is not None:
+            return row
+    theirs = report.provider_ref or report.ref
+    if not theirs:
+        return None
+    return db.session.connection().execute(query.where(_M.provider_ref == theirs[:120])).first()
 
 
-def _offsets(since: datetime, until: datetime, where: ZoneInfo) -> Iterable[tuple[datetime, int]]:
-    """``(until when, seconds ahead of UTC)`` of every stretch without a clock change between two instants."""
-
-    def ahead(moment: datetime) -> int:
-        return int((moment.astimezone(where).utcoffset() or timedelta(0)).total_seconds())
-
-    at, shift = since, ahead(since)
-    while at < until:
-        following = min(at + timedelta(days=1), until)
-        if ahead(following) != shift:
-            low, high = at, following
-            while high - low > timedelta(seconds=1):
-                middle = low + (high - low) / 2
-                low, high = (middle, high) if ahead(middle) == shift else (low, middle)
-            change = high.replace(microsecond=0)
-            yield change, shift
-            shift = ahead(following)
-        at = following
-    yield until, shift
+def _record(row: Any, report: DeliveryEvent) -> bool:
+    at = min(report.at or clock.now(), clock.now())
+    if report.kind in ("complained", "unsubscribed"):
+        return _left(row, report, at)
+    state = "failed" if report.kind == "bounced" and row.channel == "sms" else report.kind
+    if state not in RANK or not _move(row, state, report, at):
+        return False
+    log.info("report.taken", message=row.id, state=state)
+    if state in ("failed", "bounced"):
+        if state == "bounced":
+            outcomes.suppress(row, row.address, "hard_bounce", report.reason, at)
+        outcomes.after_refusal(row, state, report.reason, at)
+    elif state == "delivered":
+        _evidence(row, "delivered", report, at)
+        outcomes.tell(row, "sms_delivered" if row.channel == "sms" else None, at)
+    return True
 
 
-def local_day(moment: datetime, where: ZoneInfo) -> date:
-    """The calendar day of an instant in a zone."""
-    return moment.astimezone(where).date()
+def _move(row: Any, state: str, report: DeliveryEvent, at: datetime) -> bool:
+    """Move the message forward; ``False`` when it is already there or further on."""
+    behind = [name for name, rank in RANK.items() if rank < RANK[state]]
+    values: dict[str, Any] = {"state": state, "accepted_at": sa.func.coalesce(_M.accepted_at, at)}
+    if report.provider_ref:
+        values["provider_ref"] = report.provider_ref[:120]
+    if state == "delivered":
+        values |= {"delivered_at": at, "failed_at": None, "reason": None}
+    elif state in ("failed", "bounced"):
+        values |= {"failed_at": at, "reason": report.reason[:300] or state}
+    statement = sa.update(Message.__table__).where(_M.id == row.id, _M.state.in_(behind)).values(**values)
+    return bool(db.session.connection().execute(statement).rowcount)
 
 
-def _epoch_day(number: int) -> date:
-    return date(1970, 1, 1) + timedelta(days=number)
-
-
-# --- the list of flows -----------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Line:
-    """One flow in the list."""
-
-    flow: Flow
-    start: str
-    icon: str
-    inside: int = 0
-    entered: int = 0
-    sent: int = 0
-    delivered: int = 0
-    opened: int = 0
-    clicked: int = 0
-    days: list[int] = field(default_factory=list)
-
-    @property
-    def open_rate(self) -> float | None:
-        """Share of the people reached who opened."""
-        return self.opened / self.delivered if self.delivered else None
-
-    @property
-    def click_rate(self) -> float | None:
-        """Share of the people reached who clicked."""
-        return self.clicked / self.delivered if self.delivered else None
-
-
-@dataclass(slots=True)
-class Overview:
-    """The list of flows, and how many there are in each state."""
-
-    lines: list[Line]
-    counts: dict[str, int]
-
-
-_FILTERS: dict[str, Any] = {
-    "live": lambda flow: flow.state == "active",
-    "draft": lambda flow: flow.state == "draft",
-    "paused": lambda flow: flow.state == "paused",
-    "ended": lambda flow: flow.state in ("stopped", "completed"),
-}
-
-
-def overview(status: str = "", wanted: str = "") -> Overview:
-    """The client's flows with the numbers of the last 30 days, filtered by state and by a piece of the name."""
-    flows = list(db.session.scalars(sa.select(Flow).order_by(sa.func.lower(Flow.name)).limit(1000)))
-    shown = [flow for flow in flows if flow.archived_at is None]
-    counts = {name: sum(map(test, shown)) for name, test in _FILTERS.items()}
-    counts |= {"": len(shown), "archived": len(flows) - len(shown)}
-    if status == "archived":
-        shown = [flow for flow in flows if flow.archived_at]
-    elif status in _FILTERS:
-        shown = [flow for flow in shown if _FILTERS[status](flow)]
-    if wanted:
-        shown = [flow for flow in shown if wanted.casefold() in flow.name.casefold()]
-    return Overview(_lines(shown), counts)
-
-
-def _lines(flows: Sequence[Flow]) -> list[Line]:
-    names = options.namer()
-    triggers = catalogue.triggers()
-    lines = {
-        flow.id: Line(
-            flow, outline.sentence(flow.draft, names), getattr(triggers.get(flow.trigger_type), "icon", "flow")
+def _evidence(row: Any, kind: str, report: DeliveryEvent, at: datetime) -> bool:
+    """Keep the raw report, once a kind and message."""
+    seen = sa.select(_N.id).where(_N.message_id == row.id, _N.kind == kind).limit(1)
+    if db.session.connection().execute(seen).first() is not None:
+        return False
+    db.session.add(
+        Engagement(
+            workspace_id=row.workspace_id,
+            message_id=row.id,
+            contact_id=row.contact_id,
+            kind=kind,
+            at=at,
+            evidence={"report": {str(key)[:60]: str(value)[:300] for key, value in list(report.raw.items())[:20]}},
         )
-        for flow in flows
-    }
-    now, where = clock.now(), zone()
-    since = start_of_day(local_day(now, where) - timedelta(days=LIST_DAYS - 1), where)
-    ids = [flow.id for flow in flows if flow.version_id]
-    for flow_id, inside, entered in db.session.execute(
-        sa.select(
-            Enrollment.flow_id,
-            _count(Enrollment.due_at.is_not(None)),
-            _count(Enrollment.entered_at >= since),
-        )
-        .where(Enrollment.flow_id.in_(ids))
-        .group_by(Enrollment.flow_id)
-    ):
-        lines[flow_id].inside, lines[flow_id].entered = inside, entered
-    first = local_day(since, where)
-    for flow_id, number, sent, delivered, opened, clicked in db.session.execute(_by_day(ids, since, now, where)):
-        line = lines[flow_id]
-        line.days = line.days or [0] * LIST_DAYS
-        line.days[min(max((_epoch_day(number) - first).days, 0), LIST_DAYS - 1)] += sent
-        line.sent, line.delivered = line.sent + sent, line.delivered + delivered
-        line.opened, line.clicked = line.opened + opened, line.clicked + clicked
-    return list(lines.values())
-
-
-def _by_day(ids: Sequence[int], since: datetime, until: datetime, where: ZoneInfo) -> sa.Select[Any]:
-    day = day_number(Message.accepted_at, since, until, where).label("day")
-    return (
-        sa.select(
-            Message.flow_id,
-            day,
-            sa.func.count(),
-            _count(_delivered()),
-            _count(Message.opened_at.is_not(None)),
-            _count(Message.clicked_at.is_not(None)),
-        )
-        .where(
-            Message.flow_id.in_(ids), Message.kind == "flow", Message.accepted_at >= since, Message.accepted_at <= until
-        )
-        .group_by(Message.flow_id, day)
     )
+    return True
 
 
-def start_of_day(day: date, where: ZoneInfo) -> datetime:
-    """The first instant of a local day, UTC."""
-    return datetime(day.year, day.month, day.day, tzinfo=where).astimezone(UTC)
+def _left(row: Any, report: DeliveryEvent, at: datetime) -> bool:
+    """Somebody pressed "spam" or the provider's own unsubscribe: no more marketing to them."""
+    if not _evidence(row, report.kind, report, at):
+        return False
+    if report.kind == "complained":
+        outcomes.suppress(row, row.address, "complaint", report.reason, at)
+    contact = db.session.get(Contact, row.contact_id) if row.contact_id is not None else None
+    if contact is not None and getattr(contact, f"{row.channel}_consent") != "withdrawn":
+        consents.change(contact, row.channel, "withdrawn", source=report.kind, at=at)
+        events.record(contact.id, "unsubscribed", subject=row.channel, key=f"message:{row.id}:{report.kind}", at=at)
+    return True
 
 
-# --- the cards of the step list ----------------------------------------------------------------------------
+def incoming(connection: Any, text: Incoming) -> bool:
+    """A text came in on a connection: STOP ends SMS to that number for good. ``True`` when it changed something. Commits."""
+    if not sms.is_stop(text.text):
+        log.info("incoming.text", connection=connection.id)
+        return False
+    now = min(text.at or clock.now(), clock.now())
+    contact = db.session.scalar(sa.select(Contact).where(Contact.phone == text.sender))
+    changed = False
+    if contact is not None and contact.sms_consent != "withdrawn":
+        changed = consents.change(contact, "sms", "withdrawn", source="STOP", words=text.text[:200], at=now)
+        key = f"incoming:{connection.id}:{text.id}" if text.id else None
+        events.record(contact.id, "unsubscribed", subject="sms", key=key, at=now, data={"source": "STOP"})
+    outcomes.suppress(_Stopped(connection.workspace_id, "sms"), text.sender[:254], "stop", "STOP", now)
+    db.session.commit()
+    log.info("incoming.stop", connection=connection.id)
+    return changed
 
 
-@dataclass(slots=True)
-class StepNumbers:
-    """What happened at one step in a period: people who arrived, ways they went, what became of messages."""
+class _Stopped:
+    """Just enough of a message for :func:`outcomes.suppress`."""
 
-    arrived: int = 0
-    passed: int = 0
-    then: int = 0
-    otherwise: int = 0
-    skipped: dict[str, int] = field(default_factory=dict)
-    left: int = 0
-    here: int = 0
-    planned: int = 0
-    sent: int = 0
-    delivered: int = 0
-    bounced: int = 0
-    opened: int = 0
-    clicked: int = 0
-
-    @property
-    def open_rate(self) -> float | None:
-        """Share of the people reached who opened."""
-        return self.opened / self.delivered if self.delivered else None
-
-    @property
-    def click_rate(self) -> float | None:
-        """Share of the people reached who clicked."""
-        return self.clicked / self.delivered if self.delivered else None
-
-    @property
-    def delivery_rate(self) -> float | None:
-        """Share of the messages sent that arrived."""
-        return self.delivered / self.sent if self.sent else None
-
-
-def step_numbers(flow: Flow, days: int = LIST_DAYS) -> dict[str, StepNumbers]:
-    """Numbers by step key of the last ``days`` days; empty before the flow was live. Three grouped queries."""
-    if not flow.version_id:
-        return {}
-    now = clock.now()
-    return numbers_between(flow.id, now - timedelta(days=days), now)
-
-
-def numbers_between(flow_id: int, since: datetime, until: datetime) -> dict[str, StepNumbers]:
-    """Numbers by step key between two instants; ``""`` is the beginning. ``here`` counts who stands there now."""
-    found: dict[str, StepNumbers] = {}
-
-    def at(step: str) -> StepNumbers:
-        return found.setdefault(step, StepNumbers())
-
-    for step, outcome, reason, number in db.session.execute(_decisions(flow_id, since, until)):
-        _add(at(step), outcome, reason, number)
-    for step, number in db.session.execute(_arrivals(flow_id, since, until)):
-        at(step).arrived = number
-    here = sa.select(Enrollment.step, sa.func.count()).where(
-        Enrollment.flow_id == flow_id, Enrollment.due_at.is_not(None)
-    )
-    for step, number in db.session.execute(here.group_by(Enrollment.step)):
-        at(step).here = number
-    for step, planned, sent, delivered, bounced, opened, clicked in db.session.execute(_sends(flow_id, since, until)):
-        one = at(step)
-        one.planned, one.sent, one.delivered = planned, sent, delivered
-        one.bounced, one.opened, one.clicked = bounced, opened, clicked
-    return found
-
-
-def _decisions(flow_id: int, since: datetime, until: datetime) -> Any:
-    """People by step, outcome and reason: once each, however often they came round."""
-    return (
-        sa.select(Decision.step, Decision.outcome, Decision.reason, sa.func.count(Decision.enrollment_id.distinct()))
-        .join(Enrollment, Enrollment.id == Decision.enrollment_id)
-        .where(Enrollment.flow_id == flow_id, Decision.at >= since, Decision.at <= until)
-        .group_by(Decision.step, Decision.outcome, Decision.reason)
-    )
-
-
-def _arrivals(flow_id: int, since: datetime, until: datetime) -> Any:
-    return (
-        sa.select(Decision.step, sa.func.count(Decision.enrollment_id.distinct()))
-        .join(Enrollment, Enrollment.id == Decision.enrollment_id)
-        .where(Enrollment.flow_id == flow_id, Decision.at >= since, Decision.at <= until)
-        .group_by(Decision.step)
-    )
-
-
-def _add(one: StepNumbers, outcome: str, reason: str | None, number: int) -> None:
-    if outcome == "then":
-        one.then += number
-    elif outcome == "else":
-        one.otherwise += number
-    elif outcome == "left":
-        one.left += number
-    elif outcome == "skipped":
-        one.skipped[reason or "skipped"] = one.skipped.get(reason or "skipped", 0) + number
-    if outcome in PORTS or outcome in ("skipped", "entered"):
-        one.passed += number
-
-
-def _sends(flow_id: int, since: datetime, until: datetime) -> Any:
-    accepted = Message.accepted_at.is_not(None)
-    return (
-        sa.select(
-            Message.step,
-            sa.func.count(),
-            _count(accepted),
-            _count(_delivered()),
-            _count(sa.and_(accepted, Message.failed_at.is_not(None))),
-            _count(Message.opened_at.is_not(None)),
-            _count(Message.clicked_at.is_not(None)),
-        )
-        .where(
-            Message.flow_id == flow_id,
-            Message.kind == "flow",
-            sa.func.coalesce(Message.accepted_at, Message.planned_at).between(since, until),
-        )
-        .group_by(Message.step)
-    )
+    def __init__(self, workspace_id: int, channel: str):
+        self.workspace_id, self.channel = workspace_id, channel
