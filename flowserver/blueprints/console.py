@@ -186,6 +186,7 @@ def _shared() -> dict[str, Any]:
         "client_nav": client_nav,
         "agency_nav": agency_nav,
         "page_if": page_if,
+        "may_change": not (_known() and current_user.role == "client"),
         "now": clock.now,
     }
 

@@ -130,6 +130,19 @@ class Suppression(WorkspaceRow):
     source: Mapped[str] = mapped_column(sa.String(300), default="")
 
 
+class SuppressionChange(WorkspaceRow):
+    """A person put an address on the suppression list or took it off, and why: the proof behind the list."""
+
+    __tablename__ = "suppression_change"
+    __table_args__ = (sa.Index("ix_suppression_change_recent", "workspace_id", "created_at"),)
+
+    user_id: Mapped[int | None] = mapped_column(BigId, sa.ForeignKey("user.id", ondelete="SET NULL"))
+    channel: Mapped[str] = mapped_column(sa.String(8))
+    address: Mapped[str] = mapped_column(sa.String(254))
+    what: Mapped[str] = mapped_column(sa.String(8))  # added, removed
+    reason: Mapped[str] = mapped_column(sa.String(300))
+
+
 class ScoreEntry(WorkspaceRow):
     """One movement of a contact's score; the total is their sum."""
 
@@ -195,11 +208,12 @@ class Import(WorkspaceRow):
     columns: Mapped[List]  # as found in the file
     mapping: Mapped[Dict]  # column number (text) → contact field
     options: Mapped[Dict]  # list_id, country, start_flows, consent …
-    state: Mapped[str] = mapped_column(sa.String(12), default="uploaded")  # uploaded, running, done, failed
+    state: Mapped[str] = mapped_column(sa.String(12), default="uploaded")  # uploaded, running, done, stopped, failed
     rows: Mapped[int] = mapped_column(default=0)
     done: Mapped[int] = mapped_column(default=0)
     made: Mapped[int] = mapped_column(default=0)
     changed: Mapped[int] = mapped_column(default=0)
     refused: Mapped[int] = mapped_column(default=0)
     reason: Mapped[str] = mapped_column(sa.String(300), default="")
+    seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when a job last wrote a chunk
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

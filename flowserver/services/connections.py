@@ -132,6 +132,11 @@ def get(connection_id: int) -> Connection:
     return row
 
 
+def hook_address(row: Connection) -> str:
+    """Where the provider of a connection sends its reports to."""
+    return f"{_config().url}/hooks/{row.provider}/{row.hook_token}"
+
+
 def default(channel: str) -> Connection | None:
     """The connection that new messages of a channel go through."""
     query = sa.select(Connection).where(Connection.channel == channel, Connection.is_default).order_by(Connection.id)
@@ -191,16 +196,48 @@ def save(
         key: before.get(key, "") if key in cls.secrets() and value == MASK else value for key, value in settings.items()
     }
     checked = cls.load(given)
-    if per_minute is not None and not 1 <= per_minute <= 1_000_000:
-        raise Invalid({"per_minute": [N_("Enter a number from 1 to 1,000,000, or nothing")]})
+    _check_rate(per_minute)
     if try_out:
-        cls(checked, _config()).check()
+        _try_out(cls, checked)
+        row = get(connection_id)
     row.settings = sealed(cls, checked)
     row.name = _name(name, cls) if name is not None else row.name
     row.per_minute = per_minute
     _go_on(row)
     db.session.commit()
     return row
+
+
+def add(
+    channel: str,
+    provider: str,
+    settings: Mapping[str, Any],
+    *,
+    name: str = "",
+    per_minute: int | None = None,
+    try_out: bool = True,
+) -> Connection:
+    """A new connection of the present client; tried first and refused as in :func:`save`. Commits."""
+    cls = provider_class(channel, provider)
+    checked = cls.load(settings)
+    _check_rate(per_minute)
+    if try_out:
+        _try_out(cls, checked)
+    row = make(channel, provider, name, checked)
+    row.per_minute = per_minute
+    db.session.commit()
+    return row
+
+
+def _check_rate(per_minute: int | None) -> None:
+    if per_minute is not None and not 1 <= per_minute <= 1_000_000:
+        raise Invalid({"per_minute": [N_("Enter a number from 1 to 1,000,000, or nothing")]})
+
+
+def _try_out(cls: type[Provider], settings: Mapping[str, Any]) -> None:
+    """Open a line; the other side may take long to answer, so the database is let go of meanwhile."""
+    db.session.rollback()
+    cls(settings, _config()).check()
 
 
 def make_default(connection_id: int) -> None:
@@ -254,4 +291,6 @@ def _go_on(row: Connection) -> None:
 
 def check(connection_id: int) -> None:
     """Try a connection as it is set up. Raises :class:`~flowserver.errors.ProviderError` or one of its kinds."""
-    provider(get(connection_id)).check()
+    found = provider(get(connection_id))
+    db.session.rollback()  # the other side may take long to answer
+    found.check()

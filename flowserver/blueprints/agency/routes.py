@@ -1,17 +1,179 @@
-"""The agency: all clients at a glance."""
+"""The agency: all clients at a glance, whether messages leave, the team."""
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template
+from datetime import datetime
+from typing import Any
+
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from wtforms import SelectChoice
+
+from flowserver import clock
+from flowserver.blueprints.agency.forms import ROLE_NOTES, AccessForm, AgencyForm, ClientForm, InviteForm
+from flowserver.blueprints.console import local, page_if
+from flowserver.blueprints.fieldkit import add_errors, page
+from flowserver.blueprints.limits import limiter
+from flowserver.blueprints.places import countries, time_zones
+from flowserver.blueprints.scope import admin_only, me
+from flowserver.errors import Invalid, ProviderError
+from flowserver.services import accounts, clients, overview, settings, team
 
 bp = Blueprint("agency", __name__)
 
 
 @bp.get("/")
 def index() -> str:
-    return render_template("agency/index.html")
+    found = overview.agency(me(), _midnight())
+    wanted = request.args.get("q", "").strip().casefold()
+    shown = [client for client in found.clients if wanted in client.workspace.name.casefold()]
+    return render_template("agency/index.html", agency=found, shown=shown, q=request.args.get("q", "").strip())
+
+
+def _midnight() -> datetime:
+    return local(clock.now()).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 @bp.get("/c/<client>/")
-def client_home() -> str:
-    return render_template("agency/index.html")
+def client_home() -> ResponseReturnValue:
+    return redirect(page_if("/c/%s/flows") or url_for("setup.next_steps"), 303)
+
+
+@bp.post("/alerts/<int:alert_id>/dismiss")
+def dismiss(alert_id: int) -> ResponseReturnValue:
+    overview.dismiss(me(), alert_id)
+    flash(_("Taken off the list."))
+    return redirect(url_for("agency.index"), 303)
+
+
+@bp.get("/sending")
+def sending() -> str:
+    return render_template("agency/sending.html", sending=overview.sending(me()))
+
+
+# --- clients -------------------------------------------------------------------------------------------
+
+
+@bp.route("/clients/new", methods=["GET", "POST"])
+@admin_only
+def new_client() -> ResponseReturnValue:
+    form = ClientForm(request.form)
+    form.time_zone.choices, form.country.choices = time_zones(), countries()
+    if request.method == "POST":
+        try:
+            made = clients.add(me(), **{name: value or "" for name, value in form.data.items()})
+        except Invalid as error:
+            add_errors(form, error.messages)
+        else:
+            flash(_("%(client)s is ready.", client=made.name))
+            return redirect(url_for("setup.next_steps", client=made.slug), 303)
+    return page("agency/client.html", form)
+
+
+@bp.route("/agency", methods=["GET", "POST"])
+@admin_only
+def agency() -> ResponseReturnValue:
+    found = accounts.agency()
+    form = AgencyForm(request.form, data={"name": found.name, "time_zone": accounts.home_zone()} if found else {})
+    form.time_zone.choices = time_zones()
+    if request.method == "POST":
+        try:
+            settings.save_agency(me(), name=form.name.data or "", time_zone=form.time_zone.data or "")
+        except Invalid as error:
+            add_errors(form, error.messages)
+        else:
+            flash(_("The agency's settings are saved."))
+            return redirect(url_for("agency.agency"), 303)
+    return page("agency/agency.html", form)
+
+
+# --- team ----------------------------------------------------------------------------------------------
+
+
+def _with_clients(form: Any) -> Any:
+    form.workspaces.choices = [SelectChoice(one.id, one.name) for one in accounts.workspaces(me())]  # type: ignore[arg-type]
+    return form
+
+
+def _team_page(form: InviteForm) -> ResponseReturnValue:
+    return page("agency/team.html", form, members=team.members(), invitations=team.invitations(), notes=ROLE_NOTES)
+
+
+@bp.get("/team")
+@admin_only
+def team_page() -> ResponseReturnValue:
+    return _team_page(_with_clients(InviteForm()))
+
+
+@bp.post("/team")
+@admin_only
+@limiter.limit("30 per hour")
+def invite() -> ResponseReturnValue:
+    form = _with_clients(InviteForm(request.form))
+    try:
+        found = team.invite(
+            me(), email=form.email.data or "", role=form.role.data or "", workspace_ids=form.workspaces.data or []
+        )
+    except Invalid as error:
+        add_errors(form, error.messages)
+        return _team_page(form)
+    except (OSError, ProviderError):
+        return _not_mailed()
+    flash(_("An invitation is on its way to %(email)s. It is good for 7 days.", email=found.email))
+    return redirect(url_for("agency.team_page"), 303)
+
+
+def _not_mailed() -> ResponseReturnValue:
+    flash(_("The mail server did not take the invitation. Nothing was kept: try again in a few minutes."), "bad")
+    return redirect(url_for("agency.team_page"), 303)
+
+
+@bp.post("/team/invitations/<int:invitation_id>/<act>")
+@admin_only
+@limiter.limit("30 per hour")
+def invitation(invitation_id: int, act: str) -> ResponseReturnValue:
+    if act == "withdraw":
+        team.withdraw(invitation_id)
+        flash(_("The invitation is withdrawn. Its link opens nothing any more."))
+    elif act == "resend":
+        try:
+            team.resend(me(), invitation_id)
+        except (OSError, ProviderError):
+            return _not_mailed()
+        flash(_("The invitation was sent again."))
+    else:
+        abort(404)
+    return redirect(url_for("agency.team_page"), 303)
+
+
+@bp.route("/team/<int:user_id>", methods=["GET", "POST"])
+@admin_only
+def member(user_id: int) -> ResponseReturnValue:
+    user = team.member(user_id)
+    form = _with_clients(AccessForm(request.form, data={"role": user.role, "workspaces": team.access_of(user)}))
+    if request.method == "POST":
+        try:
+            team.change(me(), user_id, role=form.role.data or "", workspace_ids=form.workspaces.data or [])
+        except Invalid as error:
+            add_errors(form, error.messages)
+        else:
+            flash(_("Role and clients of %(name)s are saved.", name=user.name or user.email))
+            return redirect(url_for("agency.team_page"), 303)
+    return page("agency/member.html", form, member=user, notes=ROLE_NOTES)
+
+
+@bp.post("/team/<int:user_id>/<act>")
+@admin_only
+def change_member(user_id: int, act: str) -> ResponseReturnValue:
+    acts = {
+        "deactivate": (team.deactivate, _("This person cannot log in any more.")),
+        "activate": (team.activate, _("This person can log in again.")),
+        "log-out": (team.end_sessions, _("All log-ins of this person ended.")),
+    }
+    if act not in acts:
+        abort(404)
+    do, said = acts[act]
+    do(me(), user_id)
+    flash(said)
+    return redirect(url_for("agency.member", user_id=user_id), 303)
