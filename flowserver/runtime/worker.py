@@ -124,7 +124,7 @@ def work(app: Flask, queues: Sequence[str] = jobqueue.QUEUES) -> None:
     app.extensions["worker"] = life.name
     _stop_quietly()
     try:
-        _until_it_works(lambda: take_back(app, life.name), "database")
+        _until_it_works(lambda: _take_back(app), "database")
         life.keep_beating()
         log.info("worker.ready", worker=life.name, queues=" ".join(queues))
         _run_jobs(app, queues, life.name)
@@ -132,6 +132,7 @@ def work(app: Flask, queues: Sequence[str] = jobqueue.QUEUES) -> None:
         pass
     finally:
         _stop_quietly(ignore=True)
+        _hang_up(app)
         life.leave()
         log.info("worker.left", worker=life.name)
 
@@ -154,42 +155,40 @@ def _run_jobs(app: Flask, queues: Sequence[str], name: str) -> None:
         time.sleep(pause)
 
 
-def take_back(app: Flask, name: str) -> int:
-    """Give back what a dead process of this name had in hand. Returns how many messages."""
-    try:
-        from flowserver.services import deliveries
-    except ImportError:
-        return 0
+def _take_back(app: Flask) -> None:
+    """Bring back what dead workers had in hand, a predecessor in our place first of all."""
+    from flowserver.services import deliveries
 
     with app.app_context():
         extensions.read_only(False)
-        count = deliveries.take_back(name) or 0
-    if count:
-        log.info("worker.took_back", worker=name, messages=count)
-    return count
+        deliveries.take_back()
+
+
+def _hang_up(app: Flask) -> None:
+    """Say goodbye to mail servers and providers."""
+    from flowserver.services import deliveries
+
+    with app.app_context():
+        deliveries.hang_up()
 
 
 def tick_forever(app: Flask) -> None:
     """The clock: once a second look what is due and ring. Keeps going while the database or Redis is away."""
-    try:
-        from flowserver.services import ticks
-    except ImportError:
-        from types import SimpleNamespace
-
-        ticks = SimpleNamespace(tick=lambda now: None)
+    from flowserver.services import ticks
 
     life = Life(app, "clock")
     _stop_quietly()
     log.info("clock.ready", clock=life.name)
     last_beat = 0.0
-    away = 0
+    pause = 1.0
     try:
         while True:
             began = time.monotonic()
-            if began - last_beat >= BEAT_EVERY and life.beat():
-                last_beat = began
-            away = 0 if _tick(app, ticks.tick) else away + 1
-            pause = min(MOST_PAUSE, 2.0 ** min(away - 1, 5)) if away else 1.0
+            if began - last_beat >= BEAT_EVERY:
+                pause = 1.0 if life.beat() else min(MOST_PAUSE, pause * 2)  # the database is away: ask less often
+                last_beat = began if pause == 1.0 else last_beat
+            if pause == 1.0:
+                _tick(app, ticks.tick)
             time.sleep(max(0.05, pause - (time.monotonic() - began)))
     except Stop:
         pass
@@ -199,19 +198,17 @@ def tick_forever(app: Flask) -> None:
         log.info("clock.left", clock=life.name)
 
 
-def _tick(app: Flask, tick: Any) -> bool:
+def _tick(app: Flask, tick: Any) -> None:
     """One look. A mistake in it is logged and does not stop the clock."""
     try:
         with app.app_context():
             extensions.enter_workspace(None)
             extensions.read_only(False)
             tick(clock.now())
-        return True
-    except (SQLAlchemyError, redis.exceptions.RedisError) as error:
-        log.warning("clock.waits", why=type(error).__name__)
-    except Exception:
-        log.exception("clock.failed")
-    return False
+    except Stop:
+        raise
+    except Exception as error:
+        log.warning("clock.failed", why=type(error).__name__, exc_info=not isinstance(error, SQLAlchemyError))
 
 
 def _until_it_works(act: Any, what: str) -> None:

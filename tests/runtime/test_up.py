@@ -36,15 +36,24 @@ def parts(program) -> dict[str, psutil.Process]:
     """The children by what they do."""
     found: dict[str, psutil.Process] = {}
     for child in living(psutil.Process(program.pid).children()):
-        words = child.cmdline()
-        if "leash.py" in " ".join(words):
-            found["redis"] = child
-        elif "worker" in words:
-            found["worker-2" if "--no-bulk" in words else "worker-1"] = child
-        else:
-            name = words[words.index("flowserver") + 1]
-            found[{"serve": "web", "mailbox": "mail"}.get(name, name)] = child
+        name = _what_it_does(child)
+        if name:
+            found[name] = child
     return found
+
+
+def _what_it_does(process: psutil.Process) -> str:
+    """Its name among ``PARTS``; empty while it is being started or already gone."""
+    try:
+        words = process.cmdline()
+    except psutil.Error:
+        return ""
+    if any(word.endswith("leash.py") for word in words):
+        return "redis"
+    command = words[words.index("flowserver") + 1] if "flowserver" in words else ""
+    if command == "worker":
+        return "worker-2" if "--no-bulk" in words else "worker-1"
+    return {"serve": "web", "mailbox": "mail", "clock": "clock", "phone": "phone"}.get(command, "")
 
 
 def heard(tmp_path, kind: str) -> list[str]:
