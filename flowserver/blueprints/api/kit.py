@@ -36,6 +36,7 @@ from flowserver.text import N_
 ID = "<int(min=1, max=9223372036854775807):%s>"
 PER_KEY = "3000 per minute"
 WRONG_KEYS = "60 per minute"  # answers 401 for one address
+LIVE = {"inside", "contacts"}  # counts that move by themselves: no change anybody made, but nothing to cache either
 DUMP = orjson.OPT_UTC_Z
 View = Callable[..., Any]
 
@@ -85,6 +86,7 @@ class Resource(flask_smorest.Blueprint):
         query: Any = None,
         takes: Any = None,
         body_example: Any = None,
+        body_required: bool = True,
         status: int = 200,
         also: Mapping[int, str] | None = None,
         tagged: bool = False,
@@ -94,15 +96,15 @@ class Resource(flask_smorest.Blueprint):
         """Register a view.
 
         ``shows`` and ``example``: the schema and an example of the answer with ``status``; ``also``: other good
-        answers of the same shape, ``{status: description}``. ``query``, ``takes``: schemas of address and body; the
-        view gets them as ``query`` and ``body``. ``tagged``: answers with an ETag. ``if_match``: the view calls
+        answers of the same shape, ``{status: description}``. ``query``, ``takes``: schemas of address and body, of which
+        ``body_example`` is one; the view gets them as ``query`` and ``body``. ``tagged``: answers with an ETag. ``if_match``: the view calls
         :func:`unchanged`. ``conflicts``: may answer 409 of its own.
         """
 
         def register(view: View) -> View:
             found = once(view, tagged) if scope == "write" else _answering(view, tagged)
             if takes is not None:
-                found = self.arguments(takes, arg_name="body", example=body_example)(found)
+                found = self.arguments(takes, arg_name="body", example=body_example, required=body_required)(found)
             if query is not None:
                 found = self.arguments(query, location="query", arg_name="query")(found)
             found = behind_door(found, scope)
@@ -203,14 +205,15 @@ def respond(found: Any, tagged: bool = False) -> Response:
     response.headers["Cache-Control"] = "private, no-cache"
     if tagged:
         response.set_etag(etag(answer.data))
-        if request.method in ("GET", "HEAD"):
+        if request.method in ("GET", "HEAD") and not LIVE & set(answer.data):
             response.make_conditional(request)
     return response
 
 
 def etag(data: Any) -> str:
-    """The tag of some content, the same in whatever order its keys come."""
-    return hashlib.sha256(orjson.dumps(data, option=DUMP | orjson.OPT_SORT_KEYS)).hexdigest()[:24]
+    """The tag of some content, the same in whatever order its keys come and however many contacts it counts."""
+    kept = {key: value for key, value in data.items() if key not in LIVE}
+    return hashlib.sha256(orjson.dumps(kept, option=DUMP | orjson.OPT_SORT_KEYS)).hexdigest()[:24]
 
 
 def unchanged(kind: str, id: int, load: Callable[[], Any]) -> None:

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from typing import Any
 
+import flask_smorest
 import marshmallow as ma
+import orjson
+from flask import Flask
+from flask_smorest.utils import prepare_response
 from marshmallow import fields
 
+from flowserver import __version__
 from flowserver.blueprints.api import problems
 
 KEY = "key"  # name of the security scheme
+METHODS = {"get", "post", "put", "patch", "delete"}
+PATHS = {  # what stands in addresses: description, example
+    "contact_id": ("Id of a contact.", 7),
+    "list_id": ("Id of a list.", 1),
+    "tag": ("Name of a tag.", "customer"),
+    "form_id": ("Id of a form.", 1),
+    "flow_id": ("Id of a flow.", 1),
+    "number": ("Number of a version, from 1.", 1),
+    "enrollment_id": ("Id of an enrollment.", 31),
+    "message_id": ("Id of a message.", 501),
+}
 ABOUT = """\
 Everything the console can do with contacts, lists, forms and flows, for programs.
 
@@ -78,8 +96,50 @@ class Problem(ma.Schema):
     reference = fields.String(metadata={"description": "Names this failure in our log."})
 
 
-def options() -> dict[str, Any]:
-    """The document's head."""
+class Api(flask_smorest.Api):
+    """flask-smorest's writer of OpenAPI documents, with our errors instead of its own."""
+
+    def _register_error_handlers(self) -> None:
+        """Each resource has our handlers; the rest of the application must not get smorest's."""
+
+    def _register_responses(self) -> None:
+        """Describe our errors, each under the name flask-smorest looks for."""
+        for status in problems.SLUGS:
+            self._register_problem(HTTPStatus(status).name, _problem(status))
+        self._register_problem(self.DEFAULT_ERROR_RESPONSE_NAME, _problem(500))
+
+    def _register_problem(self, name: str, response: dict[str, Any]) -> None:
+        prepare_response(response, self.spec, problems.TYPE)
+        self.spec.components.response(name, response, lazy=True)
+
+
+def _problem(status: int) -> dict[str, Any]:
+    """One error answer, described."""
+    return {
+        "description": DESCRIPTIONS[status],
+        "schema": Problem,
+        "example": {
+            "type": f"urn:flowserver:problem:{problems.SLUGS[status]}",
+            "title": HTTPStatus(status).phrase,
+            "status": status,
+            "detail": DESCRIPTIONS[status],
+        },
+    }
+
+
+def document(app: Flask, resources: Iterable[Any]) -> bytes:
+    """The OpenAPI 3.1 document of these resources as JSON, written once for an app, when somebody first asks."""
+    if "flowserver-openapi" not in app.extensions:
+        app.config.update(API_TITLE="flowserver", API_VERSION=__version__, OPENAPI_VERSION="3.1.0")
+        api = Api(app, spec_kwargs=_head())
+        for resource in resources:
+            api.spec.tag({"name": resource.name, "description": resource.description})
+            resource.register_views_in_doc(api, app, api.spec, name=resource.name, parameters=None)
+        app.extensions["flowserver-openapi"] = orjson.dumps(_finished(api.spec.to_dict()))
+    return bytes(app.extensions["flowserver-openapi"])
+
+
+def _head() -> dict[str, Any]:
     return {
         "info": {"description": ABOUT},
         "components": {
@@ -87,44 +147,32 @@ def options() -> dict[str, Any]:
                 KEY: {"type": "http", "scheme": "bearer", "description": "A key from Settings → API keys."}
             }
         },
-        "security": [{KEY: []}],
     }
 
 
-def problem_response(status: int) -> dict[str, Any]:
-    """One error answer, described."""
-    return {
-        "description": DESCRIPTIONS[status],
-        "schema": Problem,
-        "example": {
-            "type": f"urn:flowserver:problem:{problems.SLUGS[status]}",
-            "title": "…",
-            "status": status,
-            "detail": DESCRIPTIONS[status],
-        },
-    }
+def _finished(spec: dict[str, Any]) -> dict[str, Any]:
+    """The document with what every operation has: a key, its scope, a line for the shell."""
+    for path, item in spec["paths"].items():
+        for parameter in item.get("parameters", ()):
+            parameter["description"], parameter["example"] = PATHS[parameter["name"]]
+        for method in METHODS & set(item):
+            operation = item[method]
+            scope = "read" if method == "get" else "write"
+            line = _curl(method, path, item, operation)
+            about = f"{operation.get('description', '')}\n\nScope: `{scope}`.\n\n```sh\n{line}\n```"
+            operation.update(description=about.strip(), security=[{KEY: []}])
+    return spec
 
 
-def finish(spec: Any) -> None:
-    """Add to every operation how to call it from a shell."""
-    paths = spec._paths
-    for path, item in paths.items():
-        for method, operation in item.items():
-            if isinstance(operation, dict) and "responses" in operation:
-                about = operation.get("description", "")
-                operation["description"] = f"{about}\n\n```sh\n{_curl(method, path, operation)}\n```".strip()
-
-
-def _curl(method: str, path: str, operation: Mapping[str, Any]) -> str:
+def _curl(method: str, path: str, item: Mapping[str, Any], operation: Mapping[str, Any]) -> str:
     address = path
-    for parameter in operation.get("parameters", ()):
-        if isinstance(parameter, Mapping) and parameter.get("in") == "path":
-            address = address.replace(f"{{{parameter['name']}}}", str(parameter.get("example", 1)))
-    lines = ["curl -H 'Authorization: Bearer $KEY'"]
+    for parameter in item.get("parameters", ()):
+        address = address.replace(f"{{{parameter['name']}}}", str(parameter["example"]))
+    lines = ['curl -H "Authorization: Bearer $KEY"']
     if method != "get":
         lines.append(f"-X {method.upper()}")
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     if "example" in content:
-        sent = json.dumps(content["example"], ensure_ascii=False)
-        lines += ["-H 'Content-Type: application/json'", f"-d '{sent}'"]
-    return " \\\n  ".join([*lines, f"$URL{address}"])
+        sent = shlex.quote(json.dumps(content["example"], ensure_ascii=False))
+        lines += ['-H "Content-Type: application/json"', f"-d {sent}"]
+    return " \\\n  ".join([*lines, f'"$URL{address}"'])

@@ -1,0 +1,111 @@
+"""Enrollments: who is where in which flow, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from flowserver.blueprints.api import paging
+from flowserver.blueprints.api.kit import ID, Resource
+from flowserver.blueprints.api.schemas import enrollments as schemas
+from flowserver.services import browse
+
+resource = Resource("Enrollments", 70, "Passages of contacts through flows, with every decision on the way.")
+
+ROW = {
+    "id": 31,
+    "flow_id": 1,
+    "version": 1,
+    "contact_id": 7,
+    "state": "live",
+    "held": False,
+    "step": "opened",
+    "visit": 1,
+    "waiting_since": "2026-05-04T09:10:02Z",
+    "waits_for": "email_opened:welcome",
+    "due_at": "2026-05-06T09:10:02Z",
+    "triggered_at": "2026-05-04T09:00:00Z",
+    "entered_at": "2026-05-04T09:10:00Z",
+    "ended_at": None,
+    "end_reason": None,
+    "label": None,
+    "outcome": None,
+}
+EXAMPLE = {
+    **ROW,
+    "data": {},
+    "decisions": [
+        {
+            "step": "welcome",
+            "type": "send_email",
+            "visit": 1,
+            "at": "2026-05-04T09:10:00Z",
+            "outcome": "next",
+            "reason": None,
+            "facts": {},
+        }
+    ],
+}
+
+
+def show(row: Any) -> dict[str, Any]:
+    """A passage as lists of the API show it."""
+    return {
+        "id": row.id,
+        "flow_id": row.flow_id,
+        "version": row.version,
+        "contact_id": row.contact_id,
+        "state": "ended" if row.due_at is None else "live",
+        "held": row.held,
+        "step": row.step or None,
+        "visit": row.visit,
+        "waiting_since": row.parked_at,
+        "waits_for": row.awaits,
+        "due_at": row.due_at,
+        "triggered_at": row.triggered_at,
+        "entered_at": row.entered_at,
+        "ended_at": row.ended_at,
+        "end_reason": row.end_reason,
+        "label": row.label,
+        "outcome": row.outcome,
+    }
+
+
+@resource.reads(
+    "/enrollments",
+    query=schemas.EnrollmentQuery,
+    shows=schemas.EnrollmentPage,
+    example={"data": [ROW], "next": None},
+)
+def list_enrollments(query: Mapping[str, Any]) -> Any:
+    """List enrollments, of a flow, of a contact or of all."""
+    live = {"live": True, "ended": False}.get(query.get("state", ""))
+    page = browse.enrollments(
+        query["cursor"], query["limit"], flow_id=query.get("flow"), contact_id=query.get("contact"), live=live
+    )
+    return paging.page(page, show)
+
+
+@resource.reads(f"/enrollments/{ID % 'enrollment_id'}", shows=schemas.Enrollment, example=EXAMPLE)
+def get_enrollment(enrollment_id: int) -> Any:
+    """Get an enrollment with its decisions: why did this contact get, or not get, a message?
+
+    The decisions come in the order they were made.
+    """
+    found = browse.enrollment(enrollment_id)
+    decisions = [_decision(one, found.types) for one in found.decisions]
+    return {**show(found.row), "data": found.row.data or {}, "decisions": decisions}
+
+
+def _decision(row: Any, types: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "step": row.step,
+        "type": types.get(row.step),
+        "visit": row.visit,
+        "at": row.at,
+        "outcome": row.outcome,
+        "reason": row.reason,
+        "facts": orjson.loads(row.facts) if row.facts else {},
+    }

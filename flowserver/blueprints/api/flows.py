@@ -1,0 +1,301 @@
+"""Flows: made from definitions, published, paused and stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import url_for
+
+from flowserver.blueprints.api import paging
+from flowserver.blueprints.api.kit import ID, Answer, Resource, unchanged
+from flowserver.blueprints.api.schemas import flows as schemas
+from flowserver.blueprints.say import say
+from flowserver.services import browse, checks, flows, recipes
+
+resource = Resource(
+    "Flows", 60, "What happens to contacts, step by step. Made by the console or here, edited by either."
+)
+
+ONE = f"/flows/{ID % 'flow_id'}"
+DEFINITION = {
+    "format": 1,
+    "name": "Welcome series",
+    "trigger": {"type": "list_joined", "list": "Newsletter", "wait": {"minutes": 10}, "reentry": "once"},
+    "steps": [
+        {
+            "key": "welcome",
+            "type": "send_email",
+            "subject": "Hello {{ contact.first_name | default: 'there' }}",
+            "body": [
+                {"type": "heading", "text": "Welcome"},
+                {"type": "text", "text": "Good to have you with us."},
+                {"type": "button", "label": "See what is new", "url": "https://caffelume.example/new"},
+            ],
+        },
+        {
+            "key": "opened",
+            "type": "wait_for_event",
+            "event": "email_opened",
+            "of": "welcome",
+            "at_most": {"days": 2},
+            "then": [{"key": "engaged", "type": "add_tag", "tag": "engaged"}],
+            "else": [{"key": "nudge", "type": "send_sms", "text": "We wrote you an e-mail. Have a look?"}],
+        },
+        {"key": "done", "type": "end", "label": "welcomed", "outcome": "positive"},
+    ],
+}
+ROW = {
+    "id": 1,
+    "name": "Welcome series",
+    "state": "active",
+    "trigger": "list_joined",
+    "live_version": 1,
+    "draft_number": 2,
+    "draft_changed": False,
+    "closed": False,
+    "archived": False,
+    "pause_mode": None,
+    "pause_reason": None,
+    "inside": 12,
+    "created_at": "2026-05-04T09:00:00Z",
+    "updated_at": "2026-05-04T09:05:00Z",
+    "activated_at": "2026-05-04T09:05:00Z",
+    "paused_at": None,
+}
+EXAMPLE = {**ROW, "definition": DEFINITION}
+
+
+def show(row: Any, inside: int) -> dict[str, Any]:
+    """A flow as lists of the API show it."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "state": row.state,
+        "trigger": row.trigger_type,
+        "live_version": row.live_version,
+        "draft_number": row.draft_number,
+        "draft_changed": row.draft_changed,
+        "closed": row.closed,
+        "archived": row.archived_at is not None,
+        "pause_mode": row.pause_mode or None,
+        "pause_reason": row.pause_reason or None,
+        "inside": inside,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+        "activated_at": row.activated_at,
+        "paused_at": row.paused_at,
+    }
+
+
+def one(flow_id: int, references: str = "names") -> dict[str, Any]:
+    """A flow of the present client with its draft's definition. Raises ``NotFound``."""
+    page = browse.flow(flow_id)
+    row = page.rows[0]
+    definition = recipes.written(row.draft, by_name=references == "names")
+    return {**show(row, page.numbers.get(row.id, 0)), "definition": definition}
+
+
+@resource.reads("/flows", query=schemas.FlowQuery, shows=schemas.FlowPage, example={"data": [ROW], "next": None})
+def list_flows(query: dict[str, Any]) -> Any:
+    """List flows, without their definitions."""
+    page = browse.flows(
+        query["cursor"],
+        query["limit"],
+        state=query.get("state", ""),
+        archived=query.get("archived"),
+        updated_since=query.get("updated_since"),
+    )
+    return paging.page(page, lambda row: show(row, page.numbers.get(row.id, 0)))
+
+
+@resource.writes(
+    "POST",
+    "/flows",
+    takes=schemas.Definition,
+    body_example=DEFINITION,
+    shows=schemas.Flow,
+    example={**EXAMPLE, "state": "draft", "live_version": None, "inside": 0, "activated_at": None},
+    status=201,
+    tagged=True,
+)
+def make_flow(body: Mapping[str, Any]) -> Any:
+    """Make a flow from a definition.
+
+    It begins as a draft; publish it to go live. Steps may be unfinished, but the starting point must be complete and
+    every list, tag or other object must exist, given by id or name.
+    """
+    made = flows.create(body)
+    return Answer(one(made.id), 201, {"Location": url_for(".get_flow", flow_id=made.id)})
+
+
+@resource.reads(ONE, query=schemas.References, shows=schemas.Flow, example=EXAMPLE, tagged=True)
+def get_flow(flow_id: int, query: Mapping[str, Any]) -> Any:
+    """Get a flow with its draft's definition.
+
+    The definition comes in its canonical order. What was deleted keeps its id where its name would stand.
+    """
+    return one(flow_id, query["references"])
+
+
+@resource.writes(
+    "PUT",
+    f"{ONE}/draft",
+    query=schemas.DraftQuery,
+    takes=schemas.Definition,
+    body_example=DEFINITION,
+    shows=schemas.Flow,
+    example=EXAMPLE,
+    tagged=True,
+    if_match=True,
+)
+def replace_draft(flow_id: int, query: Mapping[str, Any], body: Mapping[str, Any]) -> Any:
+    """Replace a flow's draft.
+
+    The live version stays as it is until the draft is published. Keep the keys of steps: people inside are found by
+    them. A flow that has been live keeps its starting point.
+    """
+    unchanged("flow", flow_id, lambda: one(flow_id))
+    flows.save_draft(flow_id, body, query.get("draft_number") or one(flow_id)["draft_number"])
+    return one(flow_id)
+
+
+@resource.writes("DELETE", ONE, status=204, if_match=True)
+def delete_flow(flow_id: int) -> None:
+    """Delete a flow that never went live.
+
+    One that was live keeps its numbers and is refused with 409.
+    """
+    unchanged("flow", flow_id, lambda: one(flow_id))
+    flows.delete(flow_id)
+
+
+# --- going live and after --------------------------------------------------------------------------------
+
+
+@resource.reads(
+    f"{ONE}/check",
+    shows=schemas.Check,
+    example={
+        "ready": False,
+        "findings": [{"kind": "fix", "path": "steps[1].else[0].text", "text": "Write the text of the SMS"}],
+        "would_start": 311,
+    },
+)
+def check_flow(flow_id: int) -> Any:
+    """Check whether a draft is ready to go live, and how many contacts already match."""
+    flow = flows.get(flow_id)
+    findings = [
+        {"kind": found.kind, "path": path, "text": str(say(text))}
+        for found in checks.findings(flow.draft)
+        for path, texts in checks.by_path(flow.draft, [found]).items()
+        for text in texts
+    ]
+    ready = all(found["kind"] != "fix" for found in findings)
+    return {"ready": ready, "findings": findings, "would_start": flows.would_start(flow)}
+
+
+@resource.writes(
+    "POST",
+    f"{ONE}/publish",
+    takes=schemas.PublishIn,
+    body_example={"include_existing": False},
+    shows=schemas.Flow,
+    example=EXAMPLE,
+    tagged=True,
+    body_required=False,
+)
+def publish_flow(flow_id: int, body: Mapping[str, Any]) -> Any:
+    """Publish a flow: its draft becomes the live version.
+
+    The first time the flow goes live. People inside finish the version they entered. What must be fixed first is
+    answered with 422 by path; 409 when the draft is live already or the flow was stopped.
+    """
+    flows.publish(flow_id, include_existing=body.get("include_existing"))
+    return one(flow_id)
+
+
+@resource.writes(
+    "POST",
+    f"{ONE}/pause",
+    takes=schemas.PauseIn,
+    body_example={"mode": "freeze"},
+    shows=schemas.Flow,
+    example={**EXAMPLE, "state": "paused", "pause_mode": "freeze", "paused_at": "2026-05-05T09:00:00Z"},
+    tagged=True,
+    body_required=False,
+)
+def pause_flow(flow_id: int, body: Mapping[str, Any]) -> Any:
+    """Pause a live flow.
+
+    Nobody enters; `mode` says what happens to the contacts inside.
+    """
+    flows.pause(flow_id, body["mode"])
+    return one(flow_id)
+
+
+@resource.writes("POST", f"{ONE}/resume", shows=schemas.Flow, example=EXAMPLE, tagged=True)
+def resume_flow(flow_id: int) -> Any:
+    """Let a paused flow go on.
+
+    After freeze every wait goes on where it stood; after hold what is overdue is spread out, never a flood.
+    """
+    flows.resume(flow_id)
+    return one(flow_id)
+
+
+@resource.writes(
+    "POST", f"{ONE}/stop", shows=schemas.Flow, example={**EXAMPLE, "state": "stopped", "inside": 0}, tagged=True
+)
+def stop_flow(flow_id: int) -> Any:
+    """Stop a flow for good.
+
+    Nobody enters and everybody inside leaves now. It cannot be undone.
+    """
+    flows.stop(flow_id)
+    return one(flow_id)
+
+
+# --- versions --------------------------------------------------------------------------------------------
+
+
+@resource.reads(
+    f"{ONE}/versions",
+    query=paging.PageQuery,
+    shows=schemas.VersionPage,
+    example={
+        "data": [{"number": 1, "live": True, "inside": 12, "created_at": "2026-05-04T09:05:00Z"}],
+        "next": None,
+    },
+)
+def list_versions(flow_id: int, query: Mapping[str, Any]) -> Any:
+    """List what went live of a flow."""
+    flow = flows.get(flow_id)
+    inside = flows.people_inside(flow_id)
+    page = browse.versions(flow_id, query["cursor"], query["limit"])
+    return paging.page(
+        page,
+        lambda row: {
+            "number": row.number,
+            "live": row.id == flow.version_id,
+            "inside": inside.get(row.id, 0),
+            "created_at": row.created_at,
+        },
+    )
+
+
+@resource.reads(
+    f"{ONE}/versions/{ID % 'number'}",
+    query=schemas.References,
+    shows=schemas.Version,
+    example={"number": 1, "created_at": "2026-05-04T09:05:00Z", "definition": DEFINITION},
+    tagged=True,
+)
+def get_version(flow_id: int, number: int, query: Mapping[str, Any]) -> Any:
+    """Get a version with its definition.
+
+    Versions never change.
+    """
+    row = browse.version(flow_id, number)
+    definition = recipes.written(row.definition, by_name=query["references"] == "names")
+    return {"number": row.number, "created_at": row.created_at, "definition": definition}

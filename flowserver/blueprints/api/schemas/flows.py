@@ -1,0 +1,166 @@
+"""Schemas of flows and their versions."""
+
+from __future__ import annotations
+
+import marshmallow as ma
+from marshmallow import fields as plain
+
+from flowserver.blueprints.api import fields, paging
+
+STATES = ("draft", "active", "paused", "stopped", "completed")
+MODES = ("freeze", "hold", "skip")
+
+
+class Definition(ma.Schema):
+    """A flow's definition, format 1. What is wrong is named by path, like `steps[1].then[0].subject`."""
+
+    class Meta:
+        unknown = ma.INCLUDE
+
+    error_messages = {"type": "Send a JSON object"}
+
+    format = fields.Anything(metadata={"description": "Always 1.", "enum": [1]})
+    name = fields.Anything(required=False, metadata={"description": "Unique in the client.", "type": "string"})
+    trigger = fields.Anything(
+        metadata={
+            "description": "How contacts get in: `type`, its own settings, `wait` (exactly one of minutes, hours, days),"
+            " `reentry` (once or after_finish), `include_existing`.",
+            "type": "object",
+        }
+    )
+    steps = fields.Anything(
+        metadata={
+            "description": "Steps in order, each with `key`, `type`, its own settings and, where it branches, the lanes"
+            " `then` and `else`. Lists, tags and other objects by id or name.",
+            "type": "array",
+            "items": {"type": "object"},
+        }
+    )
+
+
+class References(fields.Input):
+    """How a definition names lists and other objects."""
+
+    references = fields.Word(
+        ("names", "ids"), load_default="names", metadata={"description": "Whether it names objects by name or by id."}
+    )
+
+
+class FlowQuery(paging.PageQuery):
+    """Which flows."""
+
+    state = fields.Word(STATES)
+    archived = fields.Flag(metadata={"description": "Only those put away, or only the others."})
+    updated_since = fields.Instant(
+        metadata={"description": "Changed at or after this moment.", "example": "2026-05-04T09:00:00Z"}
+    )
+
+
+class DraftQuery(fields.Input):
+    """Which draft is replaced."""
+
+    draft_number = fields.Count(
+        metadata={"description": "The `draft_number` you changed: refused with 409 when somebody saved meanwhile."}
+    )
+
+
+class PublishIn(fields.Input):
+    """How to go live."""
+
+    include_existing = fields.YesNo(
+        allow_none=True,
+        metadata={
+            "description": "Let in those who already match, the first time; the definition decides unless given."
+        },
+    )
+
+
+class PauseIn(fields.Input):
+    """How to pause."""
+
+    mode = fields.Word(
+        MODES,
+        load_default="freeze",
+        metadata={
+            "description": "freeze: nobody moves, waits stand still. hold: waits run on, due steps run at resume."
+            " skip: contacts walk on, sends are left out."
+        },
+    )
+
+
+class FlowRow(fields.Shown):
+    """A flow without its definition."""
+
+    id = plain.Integer()
+    name = plain.String()
+    state = plain.String(metadata={"enum": list(STATES)})
+    trigger = plain.String(metadata={"description": "The type of its starting point."})
+    live_version = plain.Integer(
+        allow_none=True, metadata={"description": "Number of the version people enter now; null before it went live."}
+    )
+    draft_number = plain.Integer(metadata={"description": "Raised by every change of the draft."})
+    draft_changed = plain.Boolean(metadata={"description": "The draft differs from the live version."})
+    closed = plain.Boolean(metadata={"description": "Nobody enters, those inside finish."})
+    archived = plain.Boolean()
+    pause_mode = plain.String(allow_none=True, metadata={"enum": [*MODES, None]})
+    pause_reason = plain.String(allow_none=True, metadata={"description": "Why the engine paused it by itself."})
+    inside = plain.Integer(metadata={"description": "How many contacts are inside now, waiting to start included."})
+    created_at = plain.DateTime()
+    updated_at = plain.DateTime()
+    activated_at = plain.DateTime(allow_none=True)
+    paused_at = plain.DateTime(allow_none=True)
+
+
+class Flow(FlowRow):
+    """A flow with the definition of its draft."""
+
+    definition = plain.Nested(Definition)
+
+
+class FlowPage(fields.Shown):
+    """A page of flows."""
+
+    data = plain.List(plain.Nested(FlowRow))
+    next = plain.String(allow_none=True)
+
+
+class Finding(fields.Shown):
+    """Something to look at before going live."""
+
+    kind = plain.String(metadata={"enum": ["fix", "check"], "description": "fix blocks going live, check does not."})
+    path = plain.String(metadata={"description": "Where: a path in the definition, or client for its settings."})
+    text = plain.String()
+
+
+class Check(fields.Shown):
+    """Is the draft ready to go live?"""
+
+    ready = plain.Boolean()
+    findings = plain.List(plain.Nested(Finding))
+    would_start = plain.Integer(
+        allow_none=True, metadata={"description": "How many already match and could be let in; null: none can."}
+    )
+
+
+class VersionRow(fields.Shown):
+    """What went live, without its definition."""
+
+    number = plain.Integer()
+    live = plain.Boolean(metadata={"description": "People enter this version now."})
+    inside = plain.Integer(metadata={"description": "How many contacts are on it now."})
+    created_at = plain.DateTime()
+
+
+class VersionPage(fields.Shown):
+    """A page of versions."""
+
+    data = plain.List(plain.Nested(VersionRow))
+    next = plain.String(allow_none=True)
+
+
+class Version(fields.Shown):
+    """What went live, word for word."""
+
+    number = plain.Integer()
+    created_at = plain.DateTime()
+    definition = plain.Nested(Definition)
