@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -38,7 +39,8 @@ def _app(pages: bool = False, **overrides: Any):
     return create_app(config, pages=pages)
 
 
-def _fail(text: str, code: int = 1) -> None:
+def _fail(text: str, code: int = 1) -> NoReturn:
+    """End with words and a code: 1 it did not work, 2 it was asked wrongly."""
     click.echo(text, err=True)
     sys.exit(code)
 
@@ -176,9 +178,7 @@ def setup(password_file: Path, data: str | None, **answers: str) -> None:
     from flowserver.services import setup as service
 
     try:
-        password = (
-            click.get_text_stream("stdin").read() if str(password_file) == "-" else password_file.read_text()
-        ).rstrip("\r\n")
+        password = (sys.stdin.read() if str(password_file) == "-" else password_file.read_text()).rstrip("\r\n")
     except OSError as error:
         _fail(f"The password file cannot be read: {error}", 2)
     app = _app(data=data)
@@ -238,6 +238,35 @@ def doctor(as_json: bool, data: str | None) -> None:
         checks = service.examine()
     click.echo(service.as_json(checks) if as_json else service.as_text(checks))
     sys.exit(1 if any(check.bad for check in checks) else 0)
+
+
+@main.command("new-node")
+@click.argument("kind", type=click.Choice(["action"]))
+@click.argument("name")
+def new_node(kind: str, name: str) -> None:
+    """Write a new kind of step and its test, to be filled in: `new-node action call_back`."""
+    from string import Template
+
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
+        _fail("Name it with small letters, digits and underscores, such as call_back.", 2)
+    words = {"name": name, "title": name.replace("_", " ").capitalize(), "class_name": name.title().replace("_", "")}
+    package = Path(__file__).parent
+    if not (package.parent / "tests").is_dir():
+        _fail("This writes into a clone of the repository; here flowserver is installed without one.")
+    files = {
+        f"{kind}.py.txt": package / "nodes" / f"{kind}s" / f"{name}.py",
+        f"{kind}_test.py.txt": package.parent / "tests" / "nodes" / f"{kind}s" / f"test_{name}.py",
+    }
+    for path in files.values():
+        if path.exists():
+            _fail(f"{path} is there already.")
+    for template, path in files.items():
+        text = Template((package / "nodes" / "templates" / template).read_text()).substitute(words)
+        for folder in (path.parent.parent, path.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "__init__.py").touch()
+        path.write_text(text)
+        click.echo(path)
 
 
 @main.command(hidden=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -183,3 +184,48 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(cli):
 def test_doctor_tells_a_database_that_was_never_migrated(cli):
     checks = {check["name"]: check for check in json.loads(cli("doctor", "--json").stdout)["checks"]}
     assert checks["migrations"]["state"] == "bad" and "flowserver migrate" in checks["migrations"]["mend"]
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """What new-node needs of a clone, in a folder of its own; its package shadows the installed one."""
+    folder = tmp_path / "clone"
+    shutil.copytree(ROOT / "flowserver", folder / "flowserver", ignore=shutil.ignore_patterns("__pycache__", "static"))
+    (folder / "tests").mkdir()
+    (folder / "tests" / "__init__.py").touch()
+
+    def run(*command: str) -> subprocess.CompletedProcess:
+        return subprocess.run([sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True, timeout=120)
+
+    run.folder = folder
+    return run
+
+
+def test_a_new_action_is_found_and_its_test_passes(clone):
+    done = clone("flowserver", "new-node", "action", "call_back")
+    assert done.returncode == 0, done.stderr
+    assert clone("pytest", "-q", "-p", "no:cacheprovider", "tests/nodes/actions/test_call_back.py").returncode == 0
+    listed = subprocess.run(
+        [sys.executable, "-c", "from flowserver.nodes import catalogue; print(catalogue.actions()['call_back'].title)"],
+        cwd=clone.folder, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert listed.stdout.strip() == "Call back", listed.stderr
+    again = clone("flowserver", "new-node", "action", "call_back")
+    assert again.returncode == 1 and "is there already" in again.stderr
+
+
+def test_the_new_files_pass_the_linter(clone):
+    ruff = shutil.which("ruff", path=str(Path(sys.executable).parent))
+    if not ruff:
+        pytest.skip("ruff is not installed")
+    clone("flowserver", "new-node", "action", "ring_the_bell")
+    shutil.copy(ROOT / "pyproject.toml", clone.folder)
+    files = [str(path) for path in clone.folder.rglob("*ring_the_bell.py")]
+    assert len(files) == 2
+    assert subprocess.run([ruff, "check", *files], cwd=clone.folder, capture_output=True).returncode == 0
+    assert subprocess.run([ruff, "format", "--check", *files], cwd=clone.folder, capture_output=True).returncode == 0
+
+
+def test_a_name_that_is_no_name_is_refused():
+    done = CliRunner().invoke(main, ["new-node", "action", "../Evil"])
+    assert done.exit_code == 2 and "small letters" in done.output
