@@ -108,7 +108,10 @@ class Customs:
 
 def clean(raw: Any) -> str:
     """One line of text: NFC, no control or invisible characters, white space collapsed, trimmed."""
-    text = unicodedata.normalize("NFC", "" if raw is None else str(raw))
+    text = "" if raw is None else str(raw)
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
+    text = unicodedata.normalize("NFC", text)
     kept = "".join(" " if char in "\t\r\n\v\f\u2028\u2029" else char for char in text)
     kept = "".join(char for char in kept if char == "\u200d" or unicodedata.category(char) not in _UNSEEN)
     return " ".join(kept.split())
@@ -413,7 +416,7 @@ def contact_values(raw: Mapping[str, Any], specs: Mapping[str, Spec], customs: C
     mistakes: dict[str, Any] = {}
     for key in (key for key in TEXTS if key in raw):
         try:
-            found[key] = _contact_text(key, raw[key], customs)
+            found[key] = contact_text(key, raw[key], customs)
         except Invalid as error:
             mistakes[key] = error.messages["_"]
     given = raw.get("fields") or {}
@@ -428,7 +431,8 @@ def contact_values(raw: Mapping[str, Any], specs: Mapping[str, Spec], customs: C
 _NO_OBJECT = N_("Write the fields as an object of key and value")
 
 
-def _contact_text(key: str, raw: Any, customs: Customs) -> str | None:
+def contact_text(key: str, raw: Any, customs: Customs) -> str | None:
+    """One of :data:`TEXTS`, checked. Empty means ``None`` for addresses and ``""`` for names."""
     empty = raw is None or (isinstance(raw, str) and not clean(raw))
     if key in ("first_name", "last_name", "locale"):
         if not isinstance(raw, str | None):

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from flowserver import clock, extensions
 from flowserver.domain import people
+from flowserver.domain.importing import ADDRESSES, OTHERS, whose
 from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import (
@@ -31,13 +32,6 @@ from flowserver.models import (
 )
 from flowserver.services import crowd, events
 from flowserver.text import N_
-
-ADDRESSES = ("email", "phone", "external_id")
-OTHERS = {
-    "email": N_("This e-mail address belongs to another contact"),
-    "phone": N_("This phone number belongs to another contact"),
-    "external_id": N_("This external ID belongs to another contact"),
-}
 
 
 @dataclass(frozen=True)
@@ -82,32 +76,13 @@ def match(values: Mapping[str, Any]) -> Contact | None:
 
     Raises :class:`Invalid` where an address belongs to someone else: people are never merged silently.
     """
-    holders = {key: _holder(key, values[key]) for key in ADDRESSES if values.get(key)}
-    order = [holders[key] for key in ("external_id", "email", "phone") if holders.get(key)]
-    if not order:
-        return None
-    found = order[0]
-    mistakes = {key: [OTHERS[key]] for key, holder in holders.items() if holder is not None and holder is not found}
-    if holders.get("external_id") is not found:
-        mistakes.update(_not_the_same(found, values, by_email=holders.get("email") is found))
-    if mistakes:
-        raise Invalid(mistakes)
+    found: Contact | None = whose(values, {key: _holder(key, values[key]) for key in ADDRESSES if values.get(key)})
     return found
 
 
 def _holder(key: str, value: str) -> Contact | None:
     query = sa.select(Contact).where(getattr(Contact, key) == value).with_for_update()
     return db.session.scalar(query.execution_options(populate_existing=True))
-
-
-def _not_the_same(found: Contact, values: Mapping[str, Any], by_email: bool) -> dict[str, list[str]]:
-    """Somebody found by e-mail or phone is not meant when a stronger id is there and differs."""
-    if values.get("external_id") and found.external_id:
-        key = "email" if by_email else "phone"
-        return {key: [OTHERS[key]]}
-    if not by_email and values.get("email") and found.email:
-        return {"phone": [OTHERS["phone"]]}
-    return {}
 
 
 # --- making and changing ---------------------------------------------------------------------------------

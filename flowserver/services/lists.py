@@ -61,7 +61,7 @@ def leave(list_id: int, contact_ids: Sequence[int], *, commit: bool = True) -> i
     )
     if commit:
         db.session.commit()
-    return int(gone.rowcount)
+    return int(getattr(gone, "rowcount", 0))
 
 
 # --- the lists themselves --------------------------------------------------------------------------------

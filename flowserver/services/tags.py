@@ -30,7 +30,7 @@ def ids(names: Sequence[str]) -> dict[str, int]:
     now, workspace_id = clock.now(), extensions.current_workspace()
     crowd.insert_new(Tag, [{"workspace_id": workspace_id, "name": name, "created_at": now} for name in wanted])
     found = db.session.execute(sa.select(Tag.name, Tag.id).where(Tag.name.in_(wanted)).order_by(Tag.name))
-    return {name: tag_id for name, tag_id in found}
+    return {row.name: row.id for row in found}
 
 
 def add(contact_ids: Sequence[int], names: Sequence[str], *, silent: bool = False, commit: bool = True) -> int:
@@ -60,7 +60,7 @@ def remove(contact_ids: Sequence[int], name: str, *, commit: bool = True) -> int
     )
     if commit:
         db.session.commit()
-    return int(gone.rowcount)
+    return int(getattr(gone, "rowcount", 0))
 
 
 # --- the tags themselves ---------------------------------------------------------------------------------
