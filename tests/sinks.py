@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from email.message import EmailMessage
 
 
@@ -70,11 +70,8 @@ class SmtpSink:
             threading.Thread(target=self._serve, args=(line,), daemon=True).start()
 
     def _serve(self, line: socket.socket) -> None:
-        try:
-            with line, line.makefile("rwb") as file:
-                self._talk(file)
-        except (OSError, ValueError):
-            pass
+        with suppress(OSError, ValueError), line, line.makefile("rwb") as file:
+            self._talk(file)
 
     def _say(self, file, words: str) -> bool:
         if words == "drop":
@@ -97,9 +94,10 @@ class SmtpSink:
             elif verb == "MAIL":
                 sender, to, refused = words[10:].split(">")[0].lstrip("<"), "", False
                 answer = self.script("mail", words) or "250 ok"
+                sender = sender if answer[:1] == "2" else ""
             elif verb == "RCPT":
                 to = words[8:].split(">")[0].lstrip("<")
-                answer = self.script("rcpt", to) or "250 ok"
+                answer = self.script("rcpt", to) or ("250 ok" if sender else "503 no sender")
                 refused = answer[:1] != "2"
             elif verb == "DATA":
                 answer = self.script("data", to) or ("503 no recipient" if refused else "354 go on")
@@ -124,7 +122,7 @@ class SmtpSink:
         answer = self.script("text", to) or "250 taken"
         if self.delay:
             time.sleep(self.delay)
-        if answer.startswith("250") or answer == "drop":
+        if data and (answer.startswith("250") or answer == "drop"):
             with self.lock:
                 self.mails.append(Mail(sender, to, data))
         return answer
@@ -132,14 +130,15 @@ class SmtpSink:
     def hang_up(self) -> None:
         """Break all open lines, go on listening."""
         for line in self._open:
-            try:
+            with suppress(OSError):
                 line.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
         self._open.clear()
 
     def close(self) -> None:
+        with suppress(OSError):
+            self.server.shutdown(socket.SHUT_RDWR)  # or the thread goes on accepting
         self.server.close()
+        self._thread.join()
         self.hang_up()
 
     def __enter__(self) -> SmtpSink:

@@ -194,7 +194,8 @@ class _Client:
         """The compiled mail of a message row. Raises :class:`Invalid` when it is broken."""
         tracked = row.kind == "flow"
         if row.content is not None:
-            return mail.compile_mail(row.content, self.brand, connections.signer(), tracked=tracked)
+            content = {**row.content, "class": getattr(row, "class")}
+            return mail.compile_mail(content, self.brand, connections.signer(), tracked=tracked)
         return mail_template(row.version_id, row.step, self.brand, tracked)
 
     def sms(self, row: Any) -> sms.SmsTemplate:
