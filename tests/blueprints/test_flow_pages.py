@@ -232,7 +232,7 @@ def test_an_sms_is_counted_and_made_plain_without_javascript(bobs, flow):
 
 def test_a_test_goes_to_me_and_is_counted_nowhere(bobs, bob, flow, db):
     from flowserver.models import Message
-    from flowserver.services import reports
+    from flowserver.services import flow_numbers
 
     key = add(bobs, flow, "send_email")
     email(bobs, flow, key)
@@ -240,7 +240,183 @@ def test_a_test_goes_to_me_and_is_counted_nowhere(bobs, bob, flow, db):
     assert "The test is on its way to bob@agency.example" in words(answer)
     message = db.session.query(Message).one()
     assert (message.kind, message.address, message.content["subject"]) == ("test", bob.email, "[Test] Hello")
-    assert reports.step_numbers(flows.get(flow.id)) == {}
+    assert flow_numbers.step_numbers(flows.get(flow.id)) == {}
     answer = follow(bobs, f"{ROOT}/{flow.id}/steps/{key}/message/test", address="nobody")
     assert "Enter an e-mail address" in words(answer)
     assert db.session.query(Message).count() == 1
+
+
+def test_the_check_names_what_to_fix_with_links_and_going_live_works(bobs, flow, workspace, db):
+    key = add(bobs, flow, "send_email")
+    page = bobs.get(f"{ROOT}/{flow.id}/check")
+    assert "The e-mail has no subject" in words(page) and "2 things to fix first" in words(page)
+    assert f"{ROOT}/{flow.id}/steps/{key}/open" in page.get_data(as_text=True)
+    assert bobs.post(f"{ROOT}/{flow.id}/check").status_code == 422
+    assert flows.get(flow.id).state == "draft"
+    email(bobs, flow, key)
+    page = follow(bobs, f"{ROOT}/{flow.id}/check")
+    assert "Live with version 1." in words(page)
+    assert flows.get(flow.id).state == "active"
+    for path in ("", f"/{flow.id}/report", f"/{flow.id}/report?d=all", f"/{flow.id}/report/who?step={key}&what=opened",
+                 f"/{flow.id}/history", f"/{flow.id}/settings", f"/{flow.id}/steps", f"/{flow.id}/check"):  # fmt: skip
+        assert bobs.get(ROOT + path).status_code == 200, path
+    csv = bobs.get(f"{ROOT}/{flow.id}/report/export.csv?d=7")
+    assert csv.mimetype == "text/csv" and "Hello" in csv.get_data(as_text=True)
+
+
+def test_a_client_without_a_sender_is_named_with_a_link(bobs, flow, workspace, db):
+    email(bobs, flow, add(bobs, flow, "send_email"))
+    workspace.sender_email = ""
+    db.session.commit()
+    page = bobs.get(f"{ROOT}/{flow.id}/check")
+    assert "The client has no sender address for e-mail" in words(page)
+    assert "/c/caffe-lume/settings" in page.get_data(as_text=True)
+
+
+def test_a_branch_with_nothing_on_any_path_blocks_going_live(bobs, flow):
+    key = add(bobs, flow, "if_else")
+    bobs.post(f"{ROOT}/{flow.id}/steps/{key}", data={"row": "0", "c0-type": "has_phone", "c0-was": "has_phone"})
+    assert "No path of this step has anything on it" in words(bobs.get(f"{ROOT}/{flow.id}/check"))
+    add(bobs, flow, "add_tag", after=key, lane="else")
+    assert "No path of this step has anything on it" not in words(bobs.get(f"{ROOT}/{flow.id}/check"))
+
+
+def test_an_if_else_asks_several_things_without_javascript(bobs, flow):
+    key = add(bobs, flow, "if_else")
+    page = f"{ROOT}/{flow.id}/steps/{key}"
+    assert "Choose a question" in words(bobs.get(page))
+    answer = bobs.post(page, data={"row": "0", "c0-type": "has_tag", "c0-was": ""})
+    assert answer.status_code == 200 and 'name="c0-tag"' in answer.get_data(as_text=True)
+    answer = bobs.post(page, data={"row": "0", "c0-type": "has_tag", "c0-was": "has_tag", "c0-tag": ""})
+    assert answer.status_code == 422 and "Enter a tag" in words(answer)
+    one = {"c0-type": "has_tag", "c0-was": "has_tag", "c0-tag": "VIP", "c0-turned": "y"}
+    answer = bobs.post(page, data={"row": "0", **one, "act": "add"})
+    assert answer.get_data(as_text=True).count('name="row"') == 2 and 'value="VIP"' in answer.get_data(as_text=True)
+    two = {"c1-type": "score_compares", "c1-was": "score_compares", "c1-operator": "more", "c1-points": "5"}
+    answer = bobs.post(page, data={"row": ["0", "1"], **one, **two, "how": "any"})
+    assert answer.status_code == 303
+    assert flows.get(flow.id).draft["steps"][0]["if"] == {
+        "any": [
+            {"not": {"type": "has_tag", "tag": "VIP"}},
+            {"type": "score_compares", "operator": "more", "points": "5"},
+        ]
+    }
+    answer = bobs.get(page)
+    assert 'value="VIP"' in answer.get_data(as_text=True) and "one of these is so" in words(answer)
+    answer = bobs.post(page, data={"row": ["0", "1"], **one, **two, "how": "any", "act": "remove-0"})
+    assert answer.get_data(as_text=True).count('name="row"') == 1
+
+
+def test_steps_move_copy_delete_and_come_back(bobs, flow):
+    a, b = add(bobs, flow, "add_tag"), None
+    b = add(bobs, flow, "change_score", after=a)
+    base = f"{ROOT}/{flow.id}/steps"
+    answer = bobs.post(f"{base}/{b}/move", data={"do": "up"})
+    assert answer.headers["Location"] == f"{base}?focus=step-1-up#step-1"
+    assert keys(flow) == [b, a]
+    assert "This is the first step already" in words(follow(bobs, f"{base}/{b}/move", do="up"))
+    assert bobs.post(f"{base}/{b}/move", data={"to": "1"}).status_code == 303
+    assert keys(flow) == [a, b]
+    bobs.post(f"{base}/{a}/copy")
+    assert len(keys(flow)) == 3
+    branch = add(bobs, flow, "if_else")
+    assert "At the beginning of “Yes”" in words(bobs.get(f"{base}/{a}/place"))
+    bobs.post(f"{base}/{a}/place", data={"place": f"{branch}/else"})
+    assert [step["key"] for step in flows.get(flow.id).draft["steps"][0]["else"]] == [a]
+    before = keys(flow)
+    page = follow(bobs, f"{base}/{branch}/delete")
+    assert "Deleted “If / else”" in words(page) and a not in keys(flow)
+    text = page.get_data(as_text=True)
+    undo = re.search(r"action=\"([^\"]+/undo)\"", text).group(1)
+    follow(bobs, undo)
+    assert keys(flow) == before
+    assert "Undid" in words(bobs.get(f"{ROOT}/{flow.id}/history"))
+
+
+def test_a_step_that_is_gone_answers_in_words(bobs, flow):
+    for method, path in (("get", "/steps/nothing"), ("post", "/steps/nothing/move"), ("post", "/steps/nothing/delete"),
+                         ("post", "/steps/nothing/copy"), ("get", "/steps/nothing/message"), ("get", "/steps/nothing/place"),
+                         ("post", "/history/99/undo")):  # fmt: skip
+        answer = getattr(bobs, method)(
+            f"{ROOT}/{flow.id}{path}", **({"data": {"do": "up"}} if method == "post" else {})
+        )
+        assert answer.status_code == 404, path
+    assert bobs.post(f"{ROOT}/{flow.id}/steps", data={"kind": "wait", "after": "nothing"}).status_code == 404
+    assert bobs.post(f"{ROOT}/{flow.id}/steps", data={"kind": "rocket"}).status_code == 422
+
+
+def test_two_people_at_one_step_do_not_lose_a_text(bobs, login, alice, flow):
+    key = add(bobs, flow, "add_tag")
+    page = f"{ROOT}/{flow.id}/steps/{key}"
+    seen = re.search(r'name="seen" value="(\w+)"', bobs.get(page).get_data(as_text=True)).group(1)
+    assert login(alice).post(page, data={"tag": "hers", "seen": seen}).status_code == 303
+    answer = bobs.post(page, data={"tag": "mine", "seen": seen})
+    assert answer.status_code == 409
+    assert "Somebody else changed this step meanwhile" in words(answer) and 'value="mine"' in answer.get_data(
+        as_text=True
+    )
+    seen = re.search(r'name="seen" value="(\w+)"', answer.get_data(as_text=True)).group(1)
+    assert bobs.post(page, data={"tag": "mine", "seen": seen}).status_code == 303
+
+
+def test_states_change_by_buttons_and_refuse_what_does_not_fit(bobs, flow):
+    email(bobs, flow, add(bobs, flow, "send_email"))
+    base = f"{ROOT}/{flow.id}"
+    assert bobs.post(f"{base}/pause", data={"mode": "freeze"}).status_code == 409
+    follow(bobs, f"{base}/check")
+    assert bobs.post(f"{base}/pause", data={"mode": "sleep"}).status_code == 422
+    assert "is paused" in words(follow(bobs, f"{base}/pause", mode="hold"))
+    assert "is live again" in words(follow(bobs, f"{base}/resume"))
+    assert "Nobody enters any more" in words(follow(bobs, f"{base}/door", closed="1"))
+    assert "Contacts enter again" in words(follow(bobs, f"{base}/door", closed="0"))
+    assert "Tick the box" in words(follow(bobs, f"{base}/stop"))
+    assert "is stopped" in words(follow(bobs, f"{base}/stop", sure="1"))
+    assert bobs.post(f"{base}/steps", data={"kind": "wait"}).status_code == 409
+    assert "is in the archive" in words(follow(bobs, f"{base}/archive", archived="1"))
+    assert "Welcome" not in words(bobs.get(ROOT)) and "Welcome" in words(bobs.get(f"{ROOT}?status=archived"))
+    assert "a draft of its own" in words(follow(bobs, f"{base}/duplicate"))
+    copy = flow.id + 1
+    assert "Tick the box" in words(follow(bobs, f"{ROOT}/{copy}/delete"))
+    assert "is deleted" in words(follow(bobs, f"{ROOT}/{copy}/delete", sure="1"))
+
+
+def test_renaming_answers_mistakes_in_words(bobs, flow, newsletter):
+    base = f"{ROOT}/{flow.id}/settings"
+    assert "Enter a name for the flow" in words(bobs.post(base, data={"name": " "}))
+    start(bobs, newsletter, name="Other")
+    answer = bobs.post(base, data={"name": "other"})
+    assert answer.status_code == 422 and "There is a flow called “other” already" in words(answer)
+    assert "Renamed." in words(follow(bobs, base, name="Better"))
+    assert flows.get(flow.id).name == flows.get(flow.id).draft["name"] == "Better"
+
+
+def test_a_client_user_reads_and_changes_nothing(login, flow, bobs, workspace):
+    from tests.conftest import make_user
+
+    reader = login(make_user("client", "reader@lume.example", workspace))
+    key = add(bobs, flow, "send_email")
+    for path in (
+        "",
+        f"/{flow.id}/steps",
+        f"/{flow.id}/steps/{key}/message",
+        f"/{flow.id}/settings",
+        f"/{flow.id}/history",
+    ):
+        page = reader.get(ROOT + path)
+        assert page.status_code == 200
+        assert "Delete" not in words(page) and "New flow" not in words(page).replace("New flow:", ""), path
+    assert reader.post(f"{ROOT}/{flow.id}/steps/{key}/delete").status_code == 403
+    assert keys(flow) == [key]
+
+
+def test_no_page_needs_inline_script_or_style(bobs, flow):
+    key = add(bobs, flow, "send_email")
+    branch = add(bobs, flow, "if_else")
+    for path in ("", "/new", "/new/list_joined", f"/{flow.id}/steps", f"/{flow.id}/steps/{branch}", f"/{flow.id}/start",
+                 f"/{flow.id}/steps/{key}/message", f"/{flow.id}/check", f"/{flow.id}/settings", f"/{flow.id}/history",
+                 f"/{flow.id}/report", f"/{flow.id}/steps/{key}/place"):  # fmt: skip
+        text = bobs.get(ROOT + path).get_data(as_text=True)
+        assert not re.search(r"\sstyle=|<style|\son\w+=\"|<script(?![^>]*src=)", text), path
+        assert len(re.findall(r"<h1", text)) == 1, path
+        ids = re.findall(r'\sid="([^"]+)"', text)
+        assert len(ids) == len(set(ids)), (path, {one for one in ids if ids.count(one) > 1})

@@ -20,7 +20,7 @@ from flowserver.domain import definition as definitions
 from flowserver.domain import duration, edits, flow_graph
 from flowserver.errors import Conflict, Invalid, NotFound, flat
 from flowserver.nodes import catalogue
-from flowserver.services import checks, drafts, flows, options, outline, reports
+from flowserver.services import checks, drafts, flow_numbers, flows, options, outline
 from flowserver.text import N_
 
 bp = Blueprint("flows", __name__, url_prefix="/c/<client>/flows")
@@ -46,9 +46,10 @@ GROUPS = (
 
 
 def init_app(app: Flask) -> None:
-    """Filters of the flow pages."""
+    """Filters of the flow pages, and whether the reader may change anything."""
+    app.context_processor(lambda: {"may_write": getattr(current_user, "role", "client") != "client"})
     app.jinja_env.filters.update(
-        help=help_of, state_chip=state_chip, unit_forms=unit_forms, people=people, anchor=anchor_of
+        help=help_of, state_chip=state_chip, unit_forms=unit_forms, people=people, span_words=span_words
     )
 
 
@@ -100,7 +101,7 @@ def unit_forms(unit: str) -> dict[str, str]:
 def index() -> str:
     """All flows of the client with the numbers of the last 30 days."""
     status, wanted = request.args.get("status", ""), request.args.get("q", "").strip()[:120]
-    found = reports.overview(status, wanted)
+    found = flow_numbers.overview(status, wanted)
     return render_template("flows/index.html", found=found, status=status, q=wanted)
 
 
@@ -126,7 +127,7 @@ def step_list(flow: Any, at: edits.Place | None = None, **more: Any) -> str:
         flow=flow,
         outline=laid,
         at=at,
-        numbers=reports.step_numbers(flow),
+        numbers=flow_numbers.step_numbers(flow),
         live=live,
         inside=sum(flows.people_inside(flow.id).values()) if live else 0,
         last=last,
