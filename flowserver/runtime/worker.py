@@ -205,8 +205,6 @@ def _tick(app: Flask, tick: Any) -> None:
             extensions.enter_workspace(None)
             extensions.read_only(False)
             tick(clock.now())
-    except Stop:
-        raise
     except Exception as error:
         log.warning("clock.failed", why=type(error).__name__, exc_info=not isinstance(error, SQLAlchemyError))
 
@@ -222,8 +220,8 @@ def _until_it_works(act: Any, what: str) -> None:
             pause = min(MOST_PAUSE, pause * 2)
 
 
-class Stop(Exception):
-    """SIGTERM or SIGINT came while nothing was in hand."""
+class Stop(BaseException):
+    """SIGTERM or SIGINT came. No ``except Exception`` on the way may swallow it."""
 
 
 def _stop_quietly(ignore: bool = False) -> None:

@@ -124,7 +124,7 @@ def test_what_dies_is_started_again(up, tmp_path):
 
 
 def test_stopping_and_starting_again_loses_nothing(up, tmp_path):
-    program, port = up()
+    program, _port = up()
     with smtplib.SMTP("127.0.0.1", ports(tmp_path / "data")["mail"], timeout=10) as smtp:
         smtp.sendmail("a@b.example", ["c@d.example"], b"Subject: kept\r\n\r\nhello\r\n")
     client = redis.Redis(unix_socket_path=str(settings.valkey_socket(tmp_path / "data")))
