@@ -128,16 +128,17 @@ def ago(moment: datetime | None) -> str:
 
 def number(value: float | None) -> str:
     """``4,218``, as the reader's language writes it."""
-    return "–" if value is None else numbers.format_decimal(value, locale=_lang())
+    return "–" if value is None else _decimal(value)
+
+
+def _decimal(value: float) -> str:
+    groups = _lang().language != "pl" or abs(value) >= 10_000  # Polish leaves four digits together; Babel does not know
+    return numbers.format_decimal(value, locale=_lang(), group_separator=groups)
 
 
 def percent(share: float | None, digits: int = 0) -> str:
     """``0.462`` → ``46 %`` (``digits`` after the point)."""
-    return (
-        "–"
-        if share is None
-        else _("%(number)s %%", number=numbers.format_decimal(round(share * 100, digits), locale=_lang()))
-    )
+    return "–" if share is None else _("%(number)s %%", number=_decimal(round(share * 100, digits)))
 
 
 def seconds(value: float) -> str:

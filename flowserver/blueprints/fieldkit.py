@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import wtforms
-from flask import render_template
+from flask import render_template, request
 from markupsafe import Markup
 from wtforms.widgets import html_params
 
@@ -64,6 +64,11 @@ def add_errors(form: wtforms.Form, messages: Mapping[str, Any]) -> None:
             form[name].errors = [*form[name].errors, *flat(texts)]
         else:
             form.form_errors.extend(flat(texts))
+
+
+def sent() -> Any:
+    """What was posted, ``None`` on a GET: WTForms would take an empty form for unticked boxes."""
+    return request.form if request.method == "POST" else None
 
 
 def page(template: str, form: wtforms.Form, **values: Any) -> tuple[str, int]:

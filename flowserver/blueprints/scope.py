@@ -34,6 +34,9 @@ PUBLIC = frozenset(
 _ALWAYS = frozenset({"static", "bootstrap", "setup", "healthz", "readyz", "metrics"})  # before first run, too
 
 
+_OWN = frozenset({"profile", "logout"})  # what people with the role client may change: themselves
+
+
 def init_app(app: Flask) -> None:
     """Bind the guards. They run before any view and after the request's transaction mode is set."""
     app.url_value_preprocessor(_take_client)
@@ -94,8 +97,9 @@ def guard() -> Response | None:
         return _to_the_door()
     if g.client is not None:
         g.workspace = accounts.enter(g.client, me())
-        if current_user.role == "client" and request.method not in ("GET", "HEAD", "OPTIONS"):
-            raise Forbidden(_("Your account can look at everything of this client but change nothing"))
+    reads = request.method in ("GET", "HEAD", "OPTIONS")
+    if current_user.role == "client" and not reads and first_part() not in _OWN:
+        raise Forbidden(_("Your account can look at everything of this client but change nothing"))
     return None
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
@@ -23,6 +24,7 @@ from flowserver.domain import people
 from flowserver.errors import Invalid, NotFound, ProviderError
 from flowserver.extensions import db
 from flowserver.models import Access, Agency, Alert, User, Workspace
+from flowserver.services import console_mail
 from flowserver.services.checked import checked
 from flowserver.text import N_, Text
 
@@ -125,6 +127,22 @@ def by_email(email: str) -> User | None:
     return db.session.scalar(sa.select(User).where(User.email == email.strip().lower()))
 
 
+@contextmanager
+def reading() -> Iterator[None]:
+    """Within the block the database is only read, so that slow work (a hash, a mail) keeps nobody from writing.
+
+    Begins and ends its own transaction: nothing may be pending in the session.
+    """
+    before = extensions.is_read_only()
+    db.session.rollback()
+    extensions.read_only(True)
+    try:
+        yield
+    finally:
+        db.session.rollback()
+        extensions.read_only(before)
+
+
 # --- passwords -----------------------------------------------------------------------------------------
 
 
@@ -163,30 +181,34 @@ def fits(user: User | None, password: str) -> bool:
 
 def log_in(email: str, password: str) -> User:
     """The user these belong to, with the log-in noted. Raises :class:`Invalid`, always with the same words."""
-    user = by_email(email)
-    if not fits(user, password) or user is None:
+    with reading():
+        user = by_email(email)
+        good = fits(user, password)
+        renewed = hasher().hash(password) if good and user and hasher().check_needs_rehash(user.password_hash) else ""
+    if not good or user is None:
         log.info("login.refused", user=user.id if user else None)
         raise Invalid({"password": [N_("E-mail address and password do not match")]})
-    if hasher().check_needs_rehash(user.password_hash):
-        user.password_hash = hasher().hash(password)
+    user.password_hash = renewed or user.password_hash
     user.last_login_at = clock.now()
     db.session.commit()
     log.info("login.done", user=user.id)
     return user
 
 
-def set_password(user: User, password: str) -> None:
-    """Give a new password (in the caller's transaction) and end every log-in made with the old one."""
-    user.password_hash = new_password(password, user.email)
+def _keep_password(user: User, hashed: str) -> None:
+    """Keep a new password and end every log-in made with the old one. Commits."""
+    user.password_hash = hashed
     user.session_version += 1
+    db.session.commit()
 
 
 def change_password(user: User, old: str, new: str) -> None:
     """Change one's own password; the old one must fit. All other log-ins end."""
-    if not fits(user, old):
-        raise Invalid({"old": [N_("This is not your present password")]})
-    checked(new=lambda: set_password(user, new))
-    db.session.commit()
+    with reading():
+        if not fits(user, old):
+            raise Invalid({"old": [N_("This is not your present password")]})
+        hashed = checked(new=lambda: new_password(new, user.email))["new"]
+    _keep_password(user, hashed)
 
 
 def change_profile(user: User, *, name: str, locale: str, theme: str) -> None:
@@ -251,13 +273,6 @@ def opened(purpose: str, token: str, seconds: int) -> Any:
         return None
 
 
-def mail(to: str, subject: str, text: str) -> None:
-    """Send one of the console's own mails. Raises ``OSError`` or :class:`ProviderError` when the mail server is away."""
-    from flowserver.services import console_mail
-
-    console_mail.send(to, subject, text)
-
-
 # --- forgotten passwords -------------------------------------------------------------------------------
 
 
@@ -268,9 +283,13 @@ def _state(user: User) -> str:
 
 def ask_reset(email: str) -> None:
     """Mail a link to set a new password, good for one hour. Says nothing about whether the address is known."""
-    user = by_email(email)
-    if user is None or not user.active:
-        return
+    with reading():
+        user = by_email(email)
+        if user is not None and user.active:
+            _mail_reset(user)
+
+
+def _mail_reset(user: User) -> None:
     link = address("/reset/" + signer("reset").dumps([user.id, _state(user)]))
     with force_locale(user.locale):
         subject = _("Set a new password")
@@ -281,8 +300,8 @@ def ask_reset(email: str) -> None:
             link=link,
         )
     try:
-        mail(user.email, subject, text)
-    except (OSError, ProviderError) as error:  # the answer must not tell a known address from an unknown one
+        console_mail.send(user.email, subject, text)
+    except ProviderError as error:  # the answer must not tell a known address from an unknown one
         log.error("reset.not_sent", user=user.id, why=type(error).__name__)
 
 
@@ -297,7 +316,9 @@ def reset_user(token: str) -> User:
 
 def reset(token: str, password: str) -> User:
     """Set the new password of a reset link; the link and all log-ins end with it."""
-    user = reset_user(token)
-    checked(password=lambda: set_password(user, password))
-    db.session.commit()
+    with reading():
+        email = reset_user(token).email
+        hashed = checked(password=lambda: new_password(password, email))["password"]
+    user = reset_user(token)  # asked again: somebody may have used the link meanwhile
+    _keep_password(user, hashed)
     return user

@@ -13,10 +13,10 @@ from flask_babel import gettext as _
 
 from flowserver import clock
 from flowserver.domain import people
-from flowserver.errors import Conflict, Invalid, NotFound
+from flowserver.errors import Conflict, Invalid, NotFound, ProviderError
 from flowserver.extensions import db
 from flowserver.models import Access, Invitation, User, Workspace
-from flowserver.services import accounts
+from flowserver.services import accounts, console_mail
 from flowserver.services.checked import checked
 from flowserver.text import N_
 
@@ -73,8 +73,8 @@ def invitations() -> list[Invitation]:
 def invite(by: User, *, email: str, role: str, workspace_ids: Iterable[int] = ()) -> Invitation:
     """Invite a person by mail. The link is good once, for seven days; an earlier one to the same address dies.
 
-    Raises :class:`Invalid` by field, and :class:`ProviderError` or ``OSError`` when the mail cannot leave (then
-    nothing is kept).
+    Raises :class:`Invalid` by field, and :class:`~flowserver.errors.ProviderError` when the mail cannot leave: then
+    the invitation is withdrawn.
     """
     values = checked(
         email=lambda: _free_address(email),
@@ -90,9 +90,8 @@ def invite(by: User, *, email: str, role: str, workspace_ids: Iterable[int] = ()
         expires_at=clock.now() + timedelta(days=INVITED_DAYS),
     )
     db.session.add(found)
-    db.session.flush()
-    _mail_invitation(found, by)
     db.session.commit()
+    _mail_invitation(found, by)
     log.info("team.invited", invitation=found.id, by=by.id, role=role)
     return found
 
@@ -128,6 +127,16 @@ def invitation_link(found: Invitation) -> str:
 
 
 def _mail_invitation(found: Invitation, by: User) -> None:
+    number = found.id
+    try:
+        with accounts.reading():
+            console_mail.send(found.email, *_letter(found, by))
+    except ProviderError:
+        withdraw(number)
+        raise
+
+
+def _letter(found: Invitation, by: User) -> tuple[str, str]:
     agency = accounts.agency()
     with force_locale(by.locale):
         subject = _("%(agency)s invites you to flowserver", agency=agency.name if agency else "flowserver")
@@ -137,7 +146,7 @@ def _mail_invitation(found: Invitation, by: User) -> None:
             name=by.name or by.email,
             link=invitation_link(found),
         )
-    accounts.mail(found.email, subject, text)
+    return subject, text
 
 
 def withdraw(invitation_id: int) -> None:
@@ -165,11 +174,10 @@ def open_invitation(token: str) -> Invitation:
 
 def accept(token: str, *, name: str, password: str) -> User:
     """Make the account of an invited person. The link works this once."""
-    found = open_invitation(token)
-    values = checked(
-        name=lambda: _name(name),
-        password=lambda: accounts.new_password(password, found.email),
-    )
+    with accounts.reading():
+        email = open_invitation(token).email
+        values = checked(name=lambda: _name(name), password=lambda: accounts.new_password(password, email))
+    found = open_invitation(token)  # asked again: somebody may have used the link meanwhile
     user = User(email=found.email, name=values["name"], role=found.role, password_hash=values["password"])
     user.locale, user.theme = "en", ""
     db.session.add(user)
@@ -254,6 +262,6 @@ def resend(by: User, invitation_id: int) -> Invitation:
     """Send an invitation again, with seven new days."""
     found = _waiting(invitation_id)
     found.expires_at = clock.now() + timedelta(days=INVITED_DAYS)
-    _mail_invitation(found, by)
     db.session.commit()
+    _mail_invitation(found, by)
     return found

@@ -1,5 +1,7 @@
 """A client's settings pages, as people use them."""
 
+import re
+
 import pytest
 import sqlalchemy as sa
 
@@ -8,6 +10,7 @@ from flowserver.models import ApiKey, Connection, Contact, Field, Flow, Suppress
 from flowserver.models.people import SuppressionChange
 from flowserver.services import api_keys, connections
 
+SECRET = "s3cret-word"  # noqa: S105
 HOME = "/c/caffe-lume/settings"
 PAGES = ["", "/sending", "/connections", "/fields", "/keys", "/suppressions", "/connections/new/email/smtp"]
 GENERAL = {
@@ -129,17 +132,17 @@ def test_a_secret_is_kept_sealed_and_shown_as_stars(login, bob, db):
     row = connection(db)
     browser = login(bob)
     data = {"name": "Main", "set_host": "smtp.lume.example", "set_port": "587", "set_security": "starttls"}
-    data |= {"set_username": "sender", "set_password": "s3cret-word", "untried": "1", "per_minute": "600"}
+    data |= {"set_username": "sender", "set_password": SECRET, "untried": "1", "per_minute": "600"}
     assert browser.post(f"{HOME}/connections/{row.id}", data=data).status_code == 303
     db.session.expire_all()
     assert (row.name, row.per_minute, row.settings["host"]) == ("Main", 600, "smtp.lume.example")
-    assert "s3cret-word" not in str(row.settings)
+    assert SECRET not in str(row.settings)
     page = browser.get(f"{HOME}/connections/{row.id}").text
-    assert "s3cret-word" not in page and f'value="{connections.MASK}"' in page
+    assert SECRET not in page and f'value="{connections.MASK}"' in page
     data["set_password"] = connections.MASK
     browser.post(f"{HOME}/connections/{row.id}", data=data)
     db.session.expire_all()
-    assert connections.provider(row).settings["password"] == "s3cret-word"
+    assert connections.provider(row).settings["password"] == data["set_password"].replace(connections.MASK, SECRET)
 
 
 def test_settings_are_tried_before_they_are_saved(login, bob, db):
@@ -395,7 +398,7 @@ def test_rows_of_another_client_are_not_found(login, bob, carol, db):
     rows = [
         Field(workspace_id=other.id, key="k", label="K", type="text", choices=[]),
         Suppression(workspace_id=other.id, channel="email", address="a@x.example", reason="by_hand"),
-        Connection(workspace_id=other.id, channel="email", provider="smtp", name="x", settings={}, hook_token="t"),
+        Connection(workspace_id=other.id, channel="email", provider="smtp", name="x", settings={}, hook_token="t"),  # noqa: S106
     ]
     db.session.add_all(rows)
     db.session.commit()
@@ -407,3 +410,9 @@ def test_rows_of_another_client_are_not_found(login, bob, carol, db):
     assert browser.post(f"{HOME}/fields/{field}/delete").status_code == 404
     with ext.every_workspace():
         assert db.session.get(Field, field).label == "K"
+
+
+def test_a_ticked_box_is_shown_ticked(login, bob, workspace, db):
+    workspace.count_machine_opens = True
+    db.session.commit()
+    assert re.search(r'<input[^>]*checked[^>]*id="count_machine_opens"', login(bob).get(HOME).text)

@@ -13,7 +13,7 @@ from wtforms import SelectChoice
 from flowserver import clock
 from flowserver.blueprints.agency.forms import ROLE_NOTES, AccessForm, AgencyForm, ClientForm, InviteForm
 from flowserver.blueprints.console import local, page_if
-from flowserver.blueprints.fieldkit import add_errors, page
+from flowserver.blueprints.fieldkit import add_errors, page, sent
 from flowserver.blueprints.limits import limiter
 from flowserver.blueprints.places import countries, time_zones
 from flowserver.blueprints.scope import admin_only, me
@@ -58,7 +58,7 @@ def sending() -> str:
 @bp.route("/clients/new", methods=["GET", "POST"])
 @admin_only
 def new_client() -> ResponseReturnValue:
-    form = ClientForm(request.form)
+    form = ClientForm(sent())
     form.time_zone.choices, form.country.choices = time_zones(), countries()
     if request.method == "POST":
         try:
@@ -75,7 +75,7 @@ def new_client() -> ResponseReturnValue:
 @admin_only
 def agency() -> ResponseReturnValue:
     found = accounts.agency()
-    form = AgencyForm(request.form, data={"name": found.name, "time_zone": accounts.home_zone()} if found else {})
+    form = AgencyForm(sent(), data={"name": found.name, "time_zone": accounts.home_zone()} if found else {})
     form.time_zone.choices = time_zones()
     if request.method == "POST":
         try:
@@ -110,7 +110,7 @@ def team_page() -> ResponseReturnValue:
 @admin_only
 @limiter.limit("30 per hour")
 def invite() -> ResponseReturnValue:
-    form = _with_clients(InviteForm(request.form))
+    form = _with_clients(InviteForm(sent()))
     try:
         found = team.invite(
             me(), email=form.email.data or "", role=form.role.data or "", workspace_ids=form.workspaces.data or []
@@ -118,14 +118,14 @@ def invite() -> ResponseReturnValue:
     except Invalid as error:
         add_errors(form, error.messages)
         return _team_page(form)
-    except (OSError, ProviderError):
+    except ProviderError:
         return _not_mailed()
     flash(_("An invitation is on its way to %(email)s. It is good for 7 days.", email=found.email))
     return redirect(url_for("agency.team_page"), 303)
 
 
 def _not_mailed() -> ResponseReturnValue:
-    flash(_("The mail server did not take the invitation. Nothing was kept: try again in a few minutes."), "bad")
+    flash(_("The mail server did not take the invitation, so it is withdrawn. Try again in a few minutes."), "bad")
     return redirect(url_for("agency.team_page"), 303)
 
 
@@ -139,7 +139,7 @@ def invitation(invitation_id: int, act: str) -> ResponseReturnValue:
     elif act == "resend":
         try:
             team.resend(me(), invitation_id)
-        except (OSError, ProviderError):
+        except ProviderError:
             return _not_mailed()
         flash(_("The invitation was sent again."))
     else:
@@ -151,7 +151,7 @@ def invitation(invitation_id: int, act: str) -> ResponseReturnValue:
 @admin_only
 def member(user_id: int) -> ResponseReturnValue:
     user = team.member(user_id)
-    form = _with_clients(AccessForm(request.form, data={"role": user.role, "workspaces": team.access_of(user)}))
+    form = _with_clients(AccessForm(sent(), data={"role": user.role, "workspaces": team.access_of(user)}))
     if request.method == "POST":
         try:
             team.change(me(), user_id, role=form.role.data or "", workspace_ids=form.workspaces.data or [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from hashlib import sha256
+from typing import Any
 
 from flask import Blueprint, Flask, abort, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -20,7 +21,7 @@ from flowserver.blueprints.auth.forms import (
     ProfileForm,
 )
 from flowserver.blueprints.console import LOCALES
-from flowserver.blueprints.fieldkit import add_errors, page
+from flowserver.blueprints.fieldkit import add_errors, page, sent
 from flowserver.blueprints.limits import limiter
 from flowserver.blueprints.scope import me
 from flowserver.errors import Invalid
@@ -62,7 +63,7 @@ def login() -> ResponseReturnValue:
 @limiter.limit("20 per minute", deduct_when=_refused)
 @limiter.limit("30 per hour", key_func=_address_tried, deduct_when=_refused)
 def log_in() -> ResponseReturnValue:
-    form = LoginForm(request.form)
+    form = LoginForm(sent())
     wanted = _local(request.form.get("next", ""))
     try:
         enter(accounts.log_in(form.email.data or "", form.password.data or ""), stay=form.stay.data)
@@ -91,7 +92,7 @@ def logout() -> ResponseReturnValue:
 @bp.route("/reset", methods=["GET", "POST"])
 @limiter.limit("5 per minute; 30 per hour", methods=["POST"])
 def forgotten() -> ResponseReturnValue:
-    form = ForgottenForm(request.form)
+    form = ForgottenForm(sent())
     if request.method == "GET":
         return page("auth/forgotten.html", form)
     if "@" not in (form.email.data or ""):
@@ -105,7 +106,7 @@ def forgotten() -> ResponseReturnValue:
 @limiter.limit("20 per minute")
 def reset(token: str) -> ResponseReturnValue:
     user = accounts.reset_user(token)
-    form = NewPasswordForm(request.form)
+    form = NewPasswordForm(sent())
     if request.method == "POST":
         try:
             enter(accounts.reset(token, form.password.data or ""))
@@ -121,7 +122,7 @@ def reset(token: str) -> ResponseReturnValue:
 @limiter.limit("20 per minute")
 def invitation(token: str) -> ResponseReturnValue:
     found = team.open_invitation(token)
-    form = JoinForm(request.form)
+    form = JoinForm(sent())
     if request.method == "POST":
         try:
             enter(team.accept(token, name=form.name.data or "", password=form.password.data or ""))
@@ -135,8 +136,8 @@ def invitation(token: str) -> ResponseReturnValue:
 # --- one's own account ---------------------------------------------------------------------------------
 
 
-def _profile_form(*sent: object) -> ProfileForm:
-    form = ProfileForm(*sent, obj=current_user)
+def _profile_form(posted: Any = None) -> ProfileForm:
+    form = ProfileForm(posted, obj=current_user)
     form.locale.choices = [SelectChoice(code, name) for code, name in LOCALES.items()]
     return form
 
@@ -148,7 +149,7 @@ def profile() -> ResponseReturnValue:
 
 @bp.post("/profile")
 def save_profile() -> ResponseReturnValue:
-    form = _profile_form(request.form)
+    form = _profile_form(sent())
     try:
         accounts.change_profile(
             me(), name=form.name.data or "", locale=form.locale.data or "", theme=form.theme.data or ""
@@ -163,7 +164,7 @@ def save_profile() -> ResponseReturnValue:
 @bp.post("/profile/password")
 @limiter.limit("10 per minute")
 def save_password() -> ResponseReturnValue:
-    form, user = PasswordForm(request.form), me()
+    form, user = PasswordForm(sent()), me()
     try:
         accounts.change_password(user, form.old.data or "", form.new.data or "")
     except Invalid as error:

@@ -9,7 +9,7 @@ from flask import Blueprint, abort, flash, g, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from flowserver.blueprints.fieldkit import add_errors, page
+from flowserver.blueprints.fieldkit import add_errors, page, sent
 from flowserver.blueprints.places import countries, time_zones
 from flowserver.blueprints.say import say
 from flowserver.blueprints.scope import me
@@ -42,6 +42,8 @@ TABS = (
 
 @bp.context_processor
 def _tabs() -> dict[str, Any]:
+    if g.workspace is None:  # an error page on the way in
+        return {}
     words = {
         "general": _("General"),
         "sending": _("Sender and limits"),
@@ -69,14 +71,14 @@ def _saved(form: Any, save: Callable[..., Any], template: str, back: str, **valu
 
 @bp.route("", methods=["GET", "POST"])
 def general() -> ResponseReturnValue:
-    form = GeneralForm(request.form, obj=g.workspace)
+    form = GeneralForm(sent(), obj=g.workspace)
     form.time_zone.choices, form.country.choices = time_zones(), countries()
     return _saved(form, settings.save_general, "settings/general.html", "settings.general")
 
 
 @bp.route("/sending", methods=["GET", "POST"])
 def sending() -> ResponseReturnValue:
-    form = SendingForm(request.form, obj=g.workspace)
+    form = SendingForm(sent(), obj=g.workspace)
     return _saved(form, settings.save_sending, "settings/sending.html", "settings.sending")
 
 
@@ -102,7 +104,7 @@ def new_connection(channel: str, provider: str) -> ResponseReturnValue:
     if channel not in connections.CHANNELS or provider not in _offered(channel):
         abort(404)
     cls = connections.provider_class(channel, provider)
-    form = provider_form(cls)(request.form, data={"name": str(say(cls.title)), **_defaults(cls)})
+    form = provider_form(cls)(sent(), data={"name": str(say(cls.title)), **_defaults(cls)})
     return _connection_page(form, cls, None)
 
 
@@ -112,7 +114,7 @@ def connection(connection_id: int) -> ResponseReturnValue:
     cls = connections.provider_class(row.channel, row.provider)
     kept = {f"set_{name}": value for name, value in connections.masked(row).items()}
     form = provider_form(cls)(
-        request.form, data={**_defaults(cls), **kept, "name": row.name, "per_minute": row.per_minute or ""}
+        sent(), data={**_defaults(cls), **kept, "name": row.name, "per_minute": row.per_minute or ""}
     )
     return _connection_page(form, cls, row)
 
@@ -214,7 +216,7 @@ def field_list() -> ResponseReturnValue:
 
 @bp.post("/fields")
 def add_field() -> ResponseReturnValue:
-    form = FieldForm(request.form)
+    form = FieldForm(sent())
     try:
         row = fields.add(
             label=form.label.data or "", type=form.type.data or "", choices=(form.choices.data or "").splitlines()
@@ -229,7 +231,7 @@ def add_field() -> ResponseReturnValue:
 @bp.route("/fields/<int:field_id>", methods=["GET", "POST"])
 def field(field_id: int) -> ResponseReturnValue:
     row = fields.get(field_id)
-    form = FieldForm(request.form, data={"label": row.label, "type": row.type, "choices": "\n".join(row.choices)})
+    form = FieldForm(sent(), data={"label": row.label, "type": row.type, "choices": "\n".join(row.choices)})
     if request.method == "POST":
         try:
             fields.change(field_id, label=form.label.data or "", choices=(form.choices.data or "").splitlines())
@@ -267,7 +269,7 @@ def key_list() -> ResponseReturnValue:
 @bp.post("/keys")
 def add_key() -> ResponseReturnValue:
     """The one answer to a POST that is a page: the secret must not travel through an address or a cookie."""
-    form = KeyForm(request.form)
+    form = KeyForm(sent())
     try:
         row, secret = api_keys.make(g.workspace.id, form.name.data or "", form.scopes.data or [])
     except Invalid as error:
@@ -309,7 +311,7 @@ def suppression_list() -> ResponseReturnValue:
 
 @bp.post("/suppressions")
 def add_suppression() -> ResponseReturnValue:
-    form = SuppressionForm(request.form)
+    form = SuppressionForm(sent())
     try:
         suppressions.add(
             me(),
@@ -327,7 +329,7 @@ def add_suppression() -> ResponseReturnValue:
 
 @bp.route("/suppressions/<int:suppression_id>/remove", methods=["GET", "POST"])
 def remove_suppression(suppression_id: int) -> ResponseReturnValue:
-    row, form = suppressions.get(suppression_id), ReasonForm(request.form)
+    row, form = suppressions.get(suppression_id), ReasonForm(sent())
     if request.method == "POST":
         try:
             suppressions.remove(me(), suppression_id, reason=form.reason.data or "")

@@ -8,7 +8,7 @@ from flask_babel import get_locale
 from flask_babel import gettext as _
 
 from flowserver.blueprints.auth.routes import enter
-from flowserver.blueprints.fieldkit import add_errors, page
+from flowserver.blueprints.fieldkit import add_errors, page, sent
 from flowserver.blueprints.limits import limiter
 from flowserver.blueprints.places import countries, time_zones
 from flowserver.blueprints.setup.forms import FirstRunForm
@@ -19,7 +19,7 @@ bp = Blueprint("setup", __name__)
 
 
 def _form() -> FirstRunForm:
-    form = FirstRunForm(request.form)
+    form = FirstRunForm(sent())
     form.time_zone.choices, form.country.choices = time_zones(), countries()
     return form
 
