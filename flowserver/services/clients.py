@@ -72,7 +72,7 @@ def free_name(name: str, but: int | None = None) -> str:
     """A client's name nobody else has; ``but`` is the id of the client that may keep it."""
     found = people.name(name)
     if not found:
-        raise Invalid(N_("Enter the client's name"))
+        raise Invalid(N_("Enter the client’s name"))
     taken = db.session.scalar(sa.select(Workspace.id).where(sa.func.lower(Workspace.name) == found.lower()))
     if taken is not None and taken != but:
         raise Invalid(Text("There is a client called %(name)s already", name=found))

@@ -72,7 +72,7 @@ def first_run(
     if accounts.agency() is not None:
         raise Conflict(N_("This installation is set up already. Log in instead"))
     values = checked(
-        agency=lambda: _filled(agency, N_("Enter the agency's name")),
+        agency=lambda: _filled(agency, N_("Enter the agency’s name")),
         name=lambda: people.name(name),
         email=lambda: people.email(email),
         password=lambda: accounts.new_password(password, email),

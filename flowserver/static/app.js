@@ -44,10 +44,10 @@
     });
   });
 
-  /* questions that follow an answer: <div data-show="scope=list"> */
+  /* questions that follow an answer: <div data-show="scope=list">, <div data-show="kind=time|date"> */
   all('[data-show]').forEach((box) => {
     const [name, value] = box.dataset.show.split('='), form = box.closest('form');
-    const run = () => { const on = form.querySelector('[name="' + name + '"]:checked, select[name="' + name + '"]'); box.hidden = !on || on.value !== value; };
+    const run = () => { const on = form.querySelector('[name="' + name + '"]:checked, select[name="' + name + '"]'); box.hidden = !on || !value.split('|').includes(on.value); };
     form.addEventListener('input', run); run();
   });
 
@@ -62,9 +62,14 @@
     addEventListener('beforeunload', (e) => { if (dirty) e.preventDefault(); });
   });
 
-  /* insert a variable at the cursor */
+  /* a choice that decides which questions follow asks the server for them at once */
+  all('select[data-refresh]').forEach((s) => s.addEventListener('change', () => { const b = s.form.querySelector('button[name="act"][value="' + s.dataset.refresh + '"]'); if (b) s.form.requestSubmit(b); }));
+
+  /* insert a variable at the cursor: in the field that was used last, else in the first that fits */
+  let last = null;
+  d.addEventListener('focusin', (e) => { if (e.target.matches('textarea, input:not([type])')) last = e.target; });
   all('[data-insert]').forEach((b) => b.addEventListener('click', () => {
-    const t = d.querySelector(b.dataset.insert);
+    const t = last && last.matches(b.dataset.insert) ? last : d.querySelector(b.dataset.insert);
     t.setRangeText(b.dataset.text, t.selectionStart, t.selectionEnd, 'end'); t.focus(); t.dispatchEvent(new Event('input', { bubbles: true }));
   }));
 

@@ -54,7 +54,7 @@ def test_general_settings_are_saved(login, bob, workspace):
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("name", " ", "Enter the client&#39;s name"),
+        ("name", " ", "Enter the client’s name"),
         ("name", "kino pod lipą", "already"),
         ("time_zone", "Rome", "Choose a time zone"),
         ("country", "Q1", "Choose a country"),

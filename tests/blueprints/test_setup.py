@@ -72,8 +72,8 @@ def test_two_at_once_make_one(app, db, monkeypatch):
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("agency", " ", "Enter the agency's name"),
-        ("client", "", "Enter the client's name"),
+        ("agency", " ", "Enter the agency’s name"),
+        ("client", "", "Enter the client’s name"),
         ("time_zone", "Mars/Olympus", "Choose a time zone"),
         ("time_zone", "", "Choose a time zone"),
         ("time_zone", "../etc/passwd", "Choose a time zone"),

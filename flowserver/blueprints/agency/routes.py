@@ -83,7 +83,7 @@ def agency() -> ResponseReturnValue:
         except Invalid as error:
             add_errors(form, error.messages)
         else:
-            flash(_("The agency's settings are saved."))
+            flash(_("The agency’s settings are saved."))
             return redirect(url_for("agency.agency"), 303)
     return page("agency/agency.html", form)
 
