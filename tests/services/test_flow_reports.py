@@ -121,7 +121,7 @@ def test_the_report_the_list_and_the_cards_agree(story):
     assert ("end_step", "read", "positive", 4) in report.endings
     assert ("finished", "", "", 6) in report.endings
     assert now.reaction == pytest.approx(2 * 3600, abs=1)
-    assert dict((str(words), people) for words, people, _ in report.reactions)["within 6 hours"] == 2
+    assert {str(words): people for words, people, _ in report.reactions}["within 6 hours"] == 2
     assert report.gone == []
 
 

@@ -143,6 +143,10 @@ class _Page:
             return saved
         return self.render(), 409 if self.conflict else 422
 
+    def called(self) -> str:
+        """What the message is called: its own name, or how it reads."""
+        return str(self.own.get("title") or "")
+
     def render(self, **more: Any) -> str:
         """Draw the page."""
         readers = composer.readers()
@@ -158,7 +162,7 @@ class _Page:
             cls=self.cls,
             number=step.number if step else None,
             when=outline.day(span) if span and span.known else "",
-            called=options.summary({**self.step, **self.own}, options.namer(self.flow.draft)),
+            called=self.called(),
             node_form=self.node_form,
             fields=Fields([field for form in self.forms() for field in form], self.forms()[0].form_errors),
             errors=self.errors,
@@ -168,7 +172,7 @@ class _Page:
             reader=self.reader,
             remarks=composer.remarks(self.cls.sends, content),
             variables=composer.variables(),
-            me=composer.my_address(current_user.id),
+            my_address=composer.my_address(current_user.id),
             **more,
         )
 
@@ -227,6 +231,9 @@ class _EmailPage(_Page):
 
     def address(self) -> str:
         return super().address() + (f"#{self.spot}" if self.spot else "")
+
+    def called(self) -> str:
+        return super().called() or _shown(self.own, self.reader)["subject"]
 
     def render(self, **more: Any) -> str:
         body = self.body()

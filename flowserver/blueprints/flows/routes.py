@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from typing import Any
 
@@ -49,7 +50,12 @@ def init_app(app: Flask) -> None:
     """Filters of the flow pages, and whether the reader may change anything."""
     app.context_processor(lambda: {"may_write": getattr(current_user, "role", "client") != "client"})
     app.jinja_env.filters.update(
-        help=help_of, state_chip=state_chip, unit_forms=unit_forms, people=people, span_words=span_words
+        first_sentence=first_sentence,
+        help=help_of,
+        state_chip=state_chip,
+        unit_forms=unit_forms,
+        people=people,
+        span_words=span_words,
     )
 
 
@@ -60,6 +66,11 @@ def help_of(node: type) -> str:
     """What a node does, in the words of its file's docstring."""
     text = inspect.cleandoc(sys.modules[node.__module__].__doc__ or "")
     return message(" ".join(text.split("\n\n")[0].split()))
+
+
+def first_sentence(text: str) -> str:
+    """What stands before the first colon or full stop: help short enough for a button."""
+    return re.split(r"(?<=\w)[.:;](?:\s|$)", text, maxsplit=1)[0]
 
 
 def state_chip(flow: Any) -> tuple[str, str, str]:
@@ -141,7 +152,7 @@ def step_list(flow: Any, at: edits.Place | None = None, **more: Any) -> str:
 def _chooser() -> list[tuple[str, list[type]]]:
     """Step types by group, for adding a step."""
     known = {group for group, _title in GROUPS}
-    nodes = list(catalogue.actions().values())
+    nodes = sorted(catalogue.actions().values(), key=lambda node: (-len(node.ports), node.icon, node.name))
     groups = [(title, [n for n in nodes if (n.group if n.group in known else "") == group]) for group, title in GROUPS]
     return [(title, found) for title, found in groups if found]
 
