@@ -63,10 +63,13 @@ def wake_after_commit(session: Any, job: str, *ids: int) -> None:
 
 @event.listens_for(orm.Session, "after_commit")
 def _ring(session: orm.Session) -> None:
+    if session.in_nested_transaction():  # a savepoint: nobody else sees its rows yet
+        return
     for job, *ids in session.info.pop("rings", {}):
         wake(job, *ids)
 
 
 @event.listens_for(orm.Session, "after_rollback")
 def _forget(session: orm.Session) -> None:
-    session.info.pop("rings", None)
+    if not session.in_nested_transaction():
+        session.info.pop("rings", None)

@@ -1,0 +1,26 @@
+"""Rings wait for the commit that makes their rows visible."""
+
+from flowserver import jobqueue
+
+
+def test_a_savepoint_rings_nothing_yet(db, workspace, queue):
+    with db.session.begin_nested():
+        jobqueue.wake_after_commit(db.session, "match")
+    assert queue.rings == []
+    db.session.commit()
+    assert queue.rings == [("match",)]
+
+
+def test_a_savepoint_that_is_given_up_keeps_the_rings_around_it(db, workspace, queue):
+    jobqueue.wake_after_commit(db.session, "advance")
+    db.session.begin_nested().rollback()
+    db.session.commit()
+    assert queue.rings == [("advance",)]
+
+
+def test_a_rollback_forgets_them(db, workspace, queue):
+    db.session.connection()
+    jobqueue.wake_after_commit(db.session, "advance")
+    db.session.rollback()
+    db.session.commit()
+    assert queue.rings == []
