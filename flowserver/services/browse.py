@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from flowserver import extensions
 from flowserver.domain import definition as definitions
-from flowserver.errors import NotFound
+from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import (
     Connection,
@@ -36,7 +36,7 @@ from flowserver.models import (
     Workspace,
 )
 from flowserver.services import contacts as people_of
-from flowserver.text import N_
+from flowserver.text import N_, Text
 
 Query = sa.Select[*tuple[Any, ...]]
 MOST_DECISIONS = 1000  # of one enrollment; more than any sound flow makes
@@ -111,13 +111,13 @@ def contacts(
 ) -> Page:
     """Contacts with their lists and tags. ``addresses``: email, phone, external_id to look for, as people write them.
 
-    Raises :class:`Invalid` for an address that is none, :class:`NotFound` for a list that does not exist.
+    Raises :class:`Invalid` by filter for an address that is none and a list that does not exist.
     """
     query = sa.select(*_CONTACT)
     for key, value in people_of.book().read(addresses or {}).items():
         query = query.where(getattr(Contact, key) == value)
     if list is not None:
-        members = sa.select(Membership.contact_id).where(Membership.list_id == list_id(list))
+        members = sa.select(Membership.contact_id).where(Membership.list_id == _wanted_list(list))
         query = query.where(Contact.id.in_(members))
     if tag:
         tagged = sa.select(ContactTag.contact_id).join(Tag, Tag.id == ContactTag.tag_id)
@@ -165,12 +165,16 @@ def one_list(list_id: int) -> Page:
     return Page([_one(query, N_("There is no such list"))], None, numbers=_sizes(Membership.list_id, [list_id]))
 
 
-def list_id(reference: int | str) -> int:
-    """The id of the list with this id or name. Raises :class:`NotFound`."""
+def _wanted_list(reference: int | str) -> int:
     found = list_ids([reference])[0]
     if found is None:
-        raise NotFound(N_("There is no such list"))
+        raise Invalid({"list": [no_list(reference)]})
     return found
+
+
+def no_list(reference: int | str) -> Text:
+    """What to say about a reference to a list that does not exist."""
+    return Text("There is no list “%(name)s” in this client", name=str(reference)[:120])
 
 
 def list_ids(references: Iterable[int | str]) -> list[int | None]:
@@ -191,7 +195,7 @@ def list_ids(references: Iterable[int | str]) -> list[int | None]:
 
 def _sizes(column: Any, ids: list[int]) -> dict[int, int]:
     counted = sa.select(column, sa.func.count()).where(column.in_(ids)).group_by(column)
-    return dict(db.session.execute(counted).tuples().all())
+    return {row[0]: row[1] for row in db.session.execute(counted)}
 
 
 def tags(after: int, limit: int) -> Page:
@@ -293,7 +297,7 @@ def _inside(ids: list[int]) -> dict[int, int]:
         .where(Enrollment.flow_id.in_(ids), Enrollment.due_at.is_not(None))
         .group_by(Enrollment.flow_id)
     )
-    return dict(db.session.execute(live).tuples().all())
+    return {row[0]: row[1] for row in db.session.execute(live)}
 
 
 _VERSION = (FlowVersion.id, FlowVersion.flow_id, FlowVersion.number, FlowVersion.created_at, FlowVersion.definition)

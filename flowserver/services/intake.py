@@ -1,8 +1,8 @@
-"""Contacts that programs send in: who they are, their tags, lists and consent, in one transaction."""
+"""What programs send in: contacts with their tags, lists and consent in one transaction; forms that name a list."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from flowserver.domain import people
 from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import db
-from flowserver.models import Contact
-from flowserver.services import browse, consents, contacts, lists, tags
-from flowserver.text import N_, Text
+from flowserver.models import Contact, Form
+from flowserver.services import browse, consents, contacts, forms, lists, tags
+from flowserver.text import N_
 
 RESULTS = ("created", "updated", "refused")
 CHUNK = 25  # contacts of a bulk request written in one transaction, so that nobody waits long for the writer
@@ -89,7 +89,7 @@ def _check(values: Mapping[str, Any], book: contacts.Book) -> _Checked:
     list_ids = browse.list_ids(wanted)
     for place, (reference, found) in enumerate(zip(wanted, list_ids, strict=True)):
         if found is None:
-            mistakes[f"lists[{place}]"] = [Text("There is no list “%(name)s” in this client", name=reference)]
+            mistakes[f"lists[{place}]"] = [browse.no_list(reference)]
     names = _tags(values.get("tags") or [], mistakes)
     if mistakes:
         raise Invalid(mistakes)
@@ -154,7 +154,7 @@ def join_list(contact_id: int, reference: int | str) -> None:
     contacts.get(contact_id)
     found = browse.list_ids([reference])[0]
     if found is None:
-        raise Invalid({"list": [Text("There is no list “%(name)s” in this client", name=reference)]})
+        raise Invalid({"list": [browse.no_list(reference)]})
     lists.join(found, [contact_id])
 
 
@@ -172,3 +172,26 @@ def consent(contact_id: int, channel: str, state: str, *, source: str, words: st
         raise NotFound(N_("There is no such contact"))
     consents.change(found, channel, state, source=source or "API", words=words, at=at)
     db.session.commit()
+
+
+# --- forms -------------------------------------------------------------------------------------------------
+
+
+def make_form(values: Mapping[str, Any]) -> int:
+    """Make a form whose ``list`` is an id or a name; its id. Raises :class:`Invalid` by path."""
+    return _with_list(values, forms.create)
+
+
+def change_form(form_id: int, values: Mapping[str, Any]) -> int:
+    """Change the given keys of a form. Raises :class:`NotFound`, :class:`Invalid` by path."""
+    return _with_list(values, lambda known: forms.update(form_id, known))
+
+
+def _with_list(values: Mapping[str, Any], write: Callable[[Mapping[str, Any]], Form]) -> int:
+    known = dict(values)
+    if "list" in known:
+        known["list_id"] = browse.list_ids([known.pop("list")])[0] or 0  # no list has it, so it is named as a mistake
+    try:
+        return write(known).id
+    except Invalid as error:
+        raise Invalid({{"list_id": "list"}.get(key, key): texts for key, texts in error.messages.items()}) from None

@@ -25,7 +25,8 @@ def _folder() -> Path:
 @bp.get("/openapi.json")
 def document() -> Any:
     """The OpenAPI document."""
-    response = Response(openapi.document(current_app._get_current_object(), resources()), mimetype="application/json")
+    app: Any = current_app
+    response = Response(openapi.document(app._get_current_object(), resources()), mimetype="application/json")
     response.add_etag()
     return response.make_conditional(request)
 

@@ -35,7 +35,7 @@ from flowserver.text import N_
 
 ID = "<int(min=1, max=9223372036854775807):%s>"
 PER_KEY = "3000 per minute"
-WRONG_KEYS = "60 per minute"  # answers 401 for one address
+WRONG_KEYS = "60 per minute"  # from one address
 LIVE = {"inside", "contacts"}  # counts that move by themselves: no change anybody made, but nothing to cache either
 DUMP = orjson.OPT_UTC_Z
 View = Callable[..., Any]
@@ -53,6 +53,14 @@ class Answer:
 def init_app(app: Flask) -> None:
     """Answer unknown addresses of the API as the API answers."""
     app.before_request(problems.unrouted)
+    app.after_request(_only_when_limited)
+
+
+def _only_when_limited(response: Response) -> Response:
+    """The limiter names a time to wait in every answer; ours does so only where one must wait."""
+    if request.path.startswith("/api/") and response.status_code != 429:
+        response.headers.pop("Retry-After", None)
+    return response
 
 
 class Resource(flask_smorest.Blueprint):
@@ -64,7 +72,6 @@ class Resource(flask_smorest.Blueprint):
         super().__init__(name, f"{__name__}.{name}", description=about)
         self.place = place
         problems.handle(self)
-        limiter.limit(WRONG_KEYS, key_func=get_remote_address, deduct_when=_was_refused)(self)
         limiter.shared_limit(PER_KEY, scope="api", key_func=_who)(self)
 
     def reads(self, rule: str, **spec: Any) -> Callable[[View], View]:
@@ -161,6 +168,8 @@ def enter(scope: str) -> None:
     secret = _secret()
     caller = api_access.enter(secret, writes=scope != "read") if secret else None
     if caller is None:
+        with limiter.limit(WRONG_KEYS, key_func=get_remote_address):  # from here on guessing is answered with 429
+            pass
         mistake = {"error": "invalid_token"} if secret else {}
         raise Unauthorized(www_authenticate=WWWAuthenticate("bearer", {"realm": "flowserver", **mistake}))
     if scope not in caller.scopes:
@@ -177,11 +186,11 @@ def _secret() -> str:
 
 def _who() -> str:
     secret = _secret()
-    return hashlib.sha256(secret.encode()).hexdigest()[:32] if secret else get_remote_address()
+    return _hash(secret) if secret else get_remote_address()
 
 
-def _was_refused(response: Response) -> bool:
-    return response.status_code == 401
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()[:32]
 
 
 # --- answers ---------------------------------------------------------------------------------------------
