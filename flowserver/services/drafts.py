@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
+import wtforms
 from sqlalchemy import orm
 
 from flowserver.domain import definition as definitions
@@ -98,8 +99,11 @@ def add(flow_id: int, type: str, place: Place, user_id: int | None = None) -> st
 
 
 def usual_settings(draft: Mapping[str, Any], key: str, cls: Any) -> dict[str, Any]:
-    """The settings a new step begins with: its form's defaults, asking about the last message it can ask about."""
+    """The settings a new step begins with: what its form shows at first, asking about the last message it can ask about."""
     form = options.fill(cls.Form(), draft, key)
+    for field in form:
+        if isinstance(field, wtforms.SelectField) and not hasattr(field, "source") and not field.data:
+            field.data = next((choice.value for choice in field.iter_choices()), None)
     settings: dict[str, Any] = {
         name: value for name, value in form.to_settings().items() if value not in (None, "", [])
     }
