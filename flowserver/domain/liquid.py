@@ -8,7 +8,7 @@ load) under limits on loops and output. Values are escaped where the template is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -20,6 +20,7 @@ from flowserver.text import N_, Text
 
 LONGEST = 500_000  # characters of a template, and of what it may produce
 MOST_LOOPS = 10_000
+MOST_REMEMBERED = 1000  # results of one chunk
 
 _PLAIN = re.compile(
     r"""\{\{\s*([A-Za-z_]\w*(?:\.[A-Za-z_][\w-]*)+|[a-z]+_url|_\w+)\s*(?:\|\s*default:\s*('[^'\\]*'|"[^"\\]*")\s*)?\}\}"""
@@ -27,8 +28,10 @@ _PLAIN = re.compile(
 _MARKUP = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.S)
 _TAG = re.compile(r"\{%-?\s*(\w+|#)")
 _OUTPUT = re.compile(r"\{\{-?\s*([A-Za-z_]\w*(?:\.[\w-]+)*)(.*?)-?\}\}", re.S)
-_BLOCKS = {"if", "unless", "case", "for", "tablerow", "ifchanged", "comment", "doc", "raw"}
-_STATEFUL = {"assign", "capture", "increment", "decrement", "cycle", "ifchanged", "liquid", "doc"}
+_PIECE = re.compile(r"\{%-?\s*(raw|comment|doc)\s*-?%\}.*?\{%-?\s*end\1\s*-?%\}|" + _MARKUP.pattern, re.S)
+_BLOCKS = {"if", "unless", "case", "for", "tablerow", "ifchanged", "capture", "comment", "doc", "raw"}
+_DEFINING = {"assign", "capture"}
+_STATEFUL = {"increment", "decrement", "cycle", "ifchanged", "liquid", "break", "continue"}
 _SPECIAL = {"size", "first", "last"}  # Liquid gives these a meaning of its own
 
 
@@ -37,31 +40,78 @@ class Var:
     """One plain variable: its dotted path, and the fallback for a value that is missing or empty."""
 
     path: str
-    default: str = ""
+    default: str | None = None
 
     def text(self, values: Mapping[str, Any]) -> str:
         """The value as text, not escaped."""
-        found = look_up(self.path, values)
-        return self.default if missing(found) else to_text(found)
+        return self.word(look_up(self.path, values))
+
+    def word(self, value: Any) -> str:
+        """What stands there for a value, not escaped."""
+        return self.default if self.default is not None and missing(value) else to_text(value)
+
+    def falls_back(self, value: Any) -> bool:
+        """Whether the author's own words stand there."""
+        return self.default is not None and missing(value)
 
 
 class Chunk:
-    """A piece of a template that needs the Liquid engine."""
+    """A piece of a template that needs the Liquid engine.
 
-    __slots__ = ("_template", "source")
+    What it shows depends on the values it reads and on nothing else, so results are remembered by those values: a
+    condition on the plan or the country is rendered once for each, not once for each contact.
+    """
+
+    __slots__ = ("_paths", "_remembered", "_template", "source")
 
     def __init__(self, source: str, escape: bool):
         self.source = source
         self._template = _environment(escape).from_string(source)
+        found = self._template.analyze()
+        self._paths = [[*variable.segments] for variables in found.globals.values() for variable in variables]
+        timeless = "date" not in found.filters and all(_simple(path) for path in self._paths)
+        self._remembered: dict[Any, str] | None = {} if timeless else None
 
     def render(self, values: Mapping[str, Any]) -> str:
         """The rendered text (escaped where the template is HTML). Raises :class:`Invalid`."""
+        if self._remembered is None:
+            return self._render(values)
+        key = tuple([_keyed(_walk(path, values)) for path in self._paths])
+        try:
+            found = self._remembered.get(key)
+        except TypeError:  # a list among them
+            return self._render(values)
+        if found is None:
+            found = self._render(values)
+            if len(self._remembered) >= MOST_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[key] = found
+        return found
+
+    def _render(self, values: Mapping[str, Any]) -> str:
         import liquid
 
         try:
             return self._template.render(**values)
         except liquid.exceptions.LiquidError as error:
             raise _mistake(error, self.source, "_") from error
+
+
+def _simple(path: Sequence[Any]) -> bool:
+    """Whether a path names one value: ``contact.plan``, not ``contact[other]`` or ``contact`` as a whole."""
+    return len(path) > 1 and all(isinstance(segment, str) and segment not in _SPECIAL for segment in path)
+
+
+def _keyed(value: Any) -> Any:
+    return value if type(value) is str else (type(value), value)  # True is 1 to a dict, but not to a reader
+
+
+def _walk(path: Sequence[str], values: Any) -> Any:
+    for name in path:
+        if not isinstance(values, Mapping):
+            return None
+        values = values.get(name)
+    return values
 
 
 @dataclass(slots=True, frozen=True)
@@ -86,8 +136,9 @@ class Template:
         """What one part becomes for these values."""
         if isinstance(part, Chunk):
             return part.render(values)
-        text = part.text(values)
-        return str(html_escape(text)) if self.escape and not missing(look_up(part.path, values)) else text
+        found = look_up(part.path, values)
+        text = part.word(found)
+        return str(html_escape(text)) if self.escape and not part.falls_back(found) else text
 
 
 def compile(
@@ -105,7 +156,7 @@ def compile(
         return Template((source,) if source else (), frozenset(), frozenset(), escape)
     easy = all(_plain(piece) for piece in markup) and not _leftover(source)
     variables, shielded = (_plain_paths(markup), frozenset()) if easy else _analyse(source, escape, field)
-    parts = tuple(_fold(_split(source, markup, escape, easy), constants or {}, escape))
+    parts = tuple(_fold(_split(source, escape), constants or {}, escape))
     return Template(parts, frozenset(variables), _bare(source) - shielded, escape)
 
 
@@ -125,41 +176,75 @@ def _plain_paths(markup: list[str]) -> frozenset[str]:
 
 
 def _var(found: re.Match[str]) -> Var:
-    return Var(found[1], found[2][1:-1] if found[2] else "")
+    return Var(found[1], found[2][1:-1] if found[2] else None)
 
 
-def _split(source: str, markup: list[str], escape: bool, easy: bool) -> Iterator[str | Var | Chunk]:
+class _Whole(Exception):
+    """The template cannot be cut: what one place does changes what another shows."""
+
+
+def _split(source: str, escape: bool) -> list[str | Var | Chunk]:
     """Cut a source that compiles into literals, plain variables and chunks that stand on their own."""
-    tags = {found[1] for piece in markup if (found := _TAG.match(piece))}
-    if not easy and (tags & _STATEFUL or any("{{-" in p or "-}}" in p or "{%-" in p or "-%}" in p for p in markup)):
-        yield Chunk(source, escape)
-        return
-    depth, start, at = 0, 0, 0  # start: of the chunk being collected; at: end of what was given out
-    for found in _MARKUP.finditer(source):
+    import liquid
+
+    try:
+        return list(_pieces(source, escape))
+    except (_Whole, liquid.exceptions.LiquidError):
+        return [Chunk(source, escape)]
+
+
+def _pieces(source: str, escape: bool) -> Iterator[str | Var | Chunk]:
+    """Pieces at the top level. What ``assign`` and ``capture`` define is repeated before each piece that uses it."""
+    depth, start, at, trim = 0, 0, 0, False  # start: of the piece being collected; at: end of what was given out
+    opening, defined, prefix = "", set[str](), ""
+    for found in _PIECE.finditer(source):
         tag = _TAG.match(found[0])
         word = tag[1] if tag else ""
         if depth == 0:
-            if found.start() > at:
-                yield source[at : found.start()]
-            start = found.start()
-        depth += (word in _BLOCKS) - (word.startswith("end") and word[3:] in _BLOCKS)
-        if depth == 0:
-            plain = _plain(found[0]) if start == found.start() else None
-            yield _var(plain) if plain else Chunk(source[start : found.end()], escape)
-            at = found.end()
-    if at < len(source):
-        yield source[at:]
+            yield from _literal(source[at : found.start()], trim, found[0][2] == "-")
+            start, opening = found.start(), word
+        if word in _STATEFUL or (depth and word in _DEFINING):
+            raise _Whole
+        depth += (word in _BLOCKS and not found[1]) - (word.startswith("end") and word[3:] in _BLOCKS)
+        if depth:
+            continue
+        piece, at, trim = source[start : found.end()], found.end(), found[0][-3] == "-"
+        if opening in _DEFINING:
+            prefix += piece
+            defined.add(_defined(piece))
+        elif (plain := _plain(piece)) and plain[1].partition(".")[0] not in defined:
+            yield _var(plain)
+        else:
+            uses = any(re.search(rf"\b{name}\b", piece) for name in defined)
+            yield Chunk((prefix if uses else "") + piece, escape)
+    yield from _literal(source[at:], trim, False)
+
+
+def _literal(text: str, left: bool, right: bool) -> Iterator[str]:
+    """Text between pieces, without the white space that ``{{-`` and ``-}}`` take away."""
+    text = text.lstrip() if left else text
+    text = text.rstrip() if right else text
+    if text:
+        yield text
+
+
+def _defined(piece: str) -> str:
+    found = re.match(r"\{%-?\s*(?:assign|capture)\s+([A-Za-z_]\w*)", piece)
+    if found is None or found[1] in ("contact", "workspace"):
+        raise _Whole
+    return found[1]
 
 
 def _fold(
-    parts: Iterator[str | Var | Chunk], constants: Mapping[str, Any], escape: bool
+    parts: Sequence[str | Var | Chunk], constants: Mapping[str, Any], escape: bool
 ) -> Iterator[str | Var | Chunk]:
     """Write constants into the literals and join neighbours."""
     literal = ""
     for part in parts:
         if isinstance(part, Var) and part.path.partition(".")[0] in constants:
-            text = part.text(constants)
-            part = str(html_escape(text)) if escape and not missing(look_up(part.path, constants)) else text
+            found = look_up(part.path, constants)
+            text = part.word(found)
+            part = str(html_escape(text)) if escape and not part.falls_back(found) else text
         if isinstance(part, str):
             literal += part
             continue
@@ -181,12 +266,7 @@ def _bare(source: str) -> frozenset[str]:
 
 def look_up(path: str, values: Mapping[str, Any]) -> Any:
     """The value behind a dotted path, ``None`` where there is none."""
-    found: Any = values
-    for name in path.split("."):
-        if not isinstance(found, Mapping):
-            return None
-        found = found.get(name)
-    return found
+    return _walk(path.split("."), values)
 
 
 def missing(value: Any) -> bool:

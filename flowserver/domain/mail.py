@@ -116,13 +116,13 @@ def _date(second: int) -> bytes:
     return format_datetime(datetime.fromtimestamp(second, UTC)).encode()
 
 
-_MESSAGE_ID = re.compile(r"<?[0-9a-z]+\.([0-9a-z]+)\.[0-9a-f]{8}@")
+_MESSAGE_ID = re.compile(r"<?[0-9a-f]+\.([0-9a-f]+)\.[0-9a-f]{8}@")
 
 
 def id_of(message_id: str) -> int | None:
     """Our message's id from a ``Message-ID`` we wrote."""
     found = _MESSAGE_ID.match(message_id.strip())
-    return int(found[1], 36) if found else None
+    return int(found[1], 16) if found else None
 
 
 # --- quoted-printable --------------------------------------------------------------------------------------
@@ -151,7 +151,10 @@ def quoted_text(text: str) -> bytes:
 
 def quoted_html(text: str) -> bytes:
     """A value for the HTML part: escaped, then quoted-printable."""
-    return text.encode() if _SAFE_HTML(text) else quoted(str(escape(text)))
+    if _SAFE_HTML(text):
+        return text.encode()
+    escaped = str(escape(text))
+    return escaped.encode() if _SAFE_TEXT(escaped) else quoted(escaped)
 
 
 # --- the compiled mail -------------------------------------------------------------------------------------
@@ -192,48 +195,46 @@ class MailTemplate:
         self.brand = brand
         self._signer = signer
         self._workspace = brand.variables()
+        self._asks_subject = not all(isinstance(part, str) for part in subject.parts)
         self._domain = sender[1].rpartition("@")[2].encode("idna").decode() or "localhost"
         self._skeleton(sender_header(*sender), reply_to)
 
-    # The skeleton is a list: literal bytes, and between them the slots that build() fills.
+    # The skeleton is a list of literal bytes with gaps; each gap takes one of the values that build() makes. The first
+    # values are the same for every mail (``_FIXED``), then come the plain variables, then what needs the engine.
 
     def _skeleton(self, sender: bytes, reply_to: str) -> None:
-        self._slots: list[tuple[str, Any]] = []  # ("to", None), ("html", Var) … each once
-        self._index: dict[tuple[str, Any], int] = {}
-        parts: list[bytes | int] = [b"From: " + sender + b"\r\nTo: ", self._slot("to")]
+        templates = [template for template in (self.subject, self.html, self.text) if template]
+        values = [part for template in templates for part in template.parts]
+        names = {name for template in templates for name in template.variables}
+        self._engine = any(isinstance(part, Chunk) for part in values)
+        self._tracks = Var("_track") in values or "_track" in names
+        self._leaves = self.marketing or bool(names & {"unsubscribe_url", "preferences_url", "_leave"})
+        self._words: dict[tuple[str, Var], _Word] = {}
+        self._chunks: list[Chunk] = []
+        parts: list[bytes | _Gap] = [b"From: " + sender + b"\r\nTo: ", _Gap("to")]
         if reply_to:
             parts.append(b"\r\nReply-To: " + sender_header("", reply_to))
-        parts += [b"\r\nSubject: ", *self._subject_parts(), b"\r\nDate: ", self._slot("date")]
-        parts += [b"\r\nMessage-ID: ", self._slot("id"), b"\r\nX-Flowserver-Key: ", self._slot("key")]
+        parts += [b"\r\nSubject: ", *self._subject_parts(), b"\r\nDate: ", _Gap("date")]
+        parts += [b"\r\nMessage-ID: ", _Gap("id"), b"\r\nX-Flowserver-Key: ", _Gap("key")]
         if self.marketing:
-            parts += [f"\r\nList-Unsubscribe: <{self.brand.base_url}/u/".encode(), self._slot("value", Var("_leave"))]
+            parts += [f"\r\nList-Unsubscribe: <{self.brand.base_url}/u/".encode(), _Gap("leave")]
             parts.append(b">\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click")
         parts.append(b"\r\nMIME-Version: 1.0\r\n")
-        parts += self._body_parts()
-        self._literals, order = _merge(parts)
-        self._order = order
-        values = [part for template in self._templates() for part in template.parts]
-        self._chunks = any(isinstance(part, Chunk) for part in values)
-        self._tracks = any(part == Var("_track") for part in values)
-        names = {name for template in self._templates() for name in template.variables}
-        self._leaves = self.marketing or bool(names & {"unsubscribe_url", "preferences_url"})
+        self._literals, gaps = _merge([*parts, *self._body_parts()])
+        words, chunks = list(self._words), len(_FIXED) + len(self._words)
+        places = {**{_Gap(kind, var): len(_FIXED) + n for n, (kind, var) in enumerate(words)}}
+        self._order = [
+            places[gap] if gap in places else chunks + gap.chunk if gap.kind == "chunk" else _FIXED.index(gap.kind)
+            for gap in gaps
+        ]
+        self._plain = [word.ready() for word in self._words.values()]
 
-    def _templates(self) -> list[Template]:
-        return [template for template in (self.subject, self.html, self.text) if template]
+    def _subject_parts(self) -> list[bytes | _Gap]:
+        if self._asks_subject:
+            return [_Gap("subject")]
+        return [header_value("".join(map(str, self.subject.parts)))]
 
-    def _slot(self, kind: str, part: Any = None) -> int:
-        key = (kind, part)
-        if key not in self._index:
-            self._index[key] = len(self._slots)
-            self._slots.append(key)
-        return self._index[key]
-
-    def _subject_parts(self) -> list[bytes | int]:
-        if all(isinstance(part, str) for part in self.subject.parts):
-            return [header_value("".join(map(str, self.subject.parts)))]
-        return [self._slot("subject")]
-
-    def _body_parts(self) -> list[bytes | int]:
+    def _body_parts(self) -> list[bytes | _Gap]:
         plain = b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
         if self.html is None:
             return [plain, *self._quoted(self.text, "text"), b"\r\n"]
@@ -246,54 +247,47 @@ class MailTemplate:
             b"\r\n--" + edge + b"--\r\n",
         ]
 
-    def _quoted(self, template: Template, kind: str) -> Iterator[bytes | int]:
+    def _quoted(self, template: Template, kind: str) -> Iterator[bytes | _Gap]:
         for n, part in enumerate(template.parts):
             if n:
                 yield _SOFT
             if isinstance(part, str):
                 yield quoted(part)
-            elif isinstance(part, Var) and part.path.startswith("_"):
-                yield self._slot("value", part)
+            elif isinstance(part, Chunk):
+                self._chunks.append(part)
+                yield _Gap("chunk", chunk=len(self._chunks) - 1)
+            elif part.path in ("_track", "_leave"):
+                yield _Gap(part.path[1:])
             else:
-                yield self._slot(kind, part)
+                self._words.setdefault((kind, part), _Word(kind, part))
+                yield _Gap(kind, part)
 
     def build(self, letter: Letter, now: datetime) -> bytes:
         """The mail for one contact, ready for SMTP. Raises :class:`Invalid` when Liquid or the address refuses."""
-        sign = self._signer.sign
-        track = sign(TRACK, short(letter.id)) if self._tracks else ""
-        leave = sign(LEAVE, f"{short(letter.contact_id)}-{short(letter.id)}") if self._leaves else ""
-        values = self._values(letter.contact, track, leave) if self._chunks else {"contact": letter.contact}
-        contact = letter.contact
-        filled: list[bytes] = []
-        for kind, part in self._slots:
-            if kind == "html" or kind == "text":
-                if type(part) is Var:
-                    found = contact.get(part.path[8:]) if part.path[:8] == "contact." else None
-                    if type(found) is not str:
-                        found = None if liquid.missing(found) else liquid.to_text(found)
-                    if not found:
-                        filled.append(quoted(part.default))
-                    else:
-                        filled.append(quoted_html(found) if kind == "html" else quoted_text(found))
-                else:
-                    filled.append(quoted(part.render(values)))
-            elif kind == "value":
-                filled.append((track if part.path == "_track" else leave).encode())
-            elif kind == "subject":
-                filled.append(header_value(self.subject.render(values)))
-            elif kind == "to":
-                if not is_address(letter.address):
-                    raise Invalid({"address": [N_("The address cannot be written to")]})
-                filled.append(letter.address.encode())
-            elif kind == "date":
-                filled.append(_date(int(now.timestamp())))
-            elif kind == "id":
-                name = f"<{short(letter.planned)}.{short(letter.id)}.{self._signer.salt}@{self._domain}>"
-                filled.append(name.encode())
-            else:
-                filled.append(clean(letter.key).encode("ascii", "replace"))
+        if not is_address(letter.address):
+            raise Invalid({"address": [N_("The address cannot be written to")]})
+        contact, me = letter.contact, short(letter.id)
+        track = self._signer.sign(TRACK, me) if self._tracks else ""
+        leave = self._signer.sign(LEAVE, f"{letter.contact_id:x}-{me}") if self._leaves else ""
+        values = self._values(contact, track, leave) if self._engine else {"contact": contact}
+        filled = [  # as in _FIXED
+            letter.address.encode(),
+            header_value(self.subject.render(values)) if self._asks_subject else b"",
+            _date(int(now.timestamp())),
+            f"<{letter.planned:x}.{me}.{self._signer.salt}@{self._domain}>".encode(),
+            clean(letter.key).encode("ascii", "replace"),
+            track.encode(),
+            leave.encode(),
+        ]
+        for name, default, var, safe, slow in self._plain:
+            found = contact.get(name)
+            if type(found) is not str:
+                found = "" if var.falls_back(found) else liquid.to_text(found)
+            filled.append((found.encode() if safe(found) else slow(found)) if found else default)
+        for chunk in self._chunks:
+            filled.append(quoted(chunk.render(values)))
         out = self._literals.copy()
-        out[1::2] = [filled[n] for n in self._order]
+        out[1::2] = [filled[place] for place in self._order]
         return b"".join(out)
 
     def _values(self, contact: Mapping[str, Any], track: str, leave: str) -> dict[str, Any]:
@@ -324,17 +318,44 @@ class MailTemplate:
         return self.links[number].render({"contact": contact, "workspace": self._workspace})
 
 
-def _merge(parts: Sequence[bytes | int]) -> tuple[list[bytes], list[int]]:
-    """Literals and slots in turn: ``[bytes, b"", bytes, b"", … bytes]`` with a gap for each slot, and the slots' order."""
+_FIXED = ("to", "subject", "date", "id", "key", "track", "leave")
+
+
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    """A place in the skeleton: one of ``_FIXED``, a variable (``html`` or ``text``), or a chunk."""
+
+    kind: str
+    var: Var | None = None
+    chunk: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """A plain variable of one part."""
+
+    kind: str
+    var: Var
+
+    def ready(self) -> tuple[str, bytes, Var, Callable[[str], Any], Callable[[str], bytes]]:
+        """Field of the contact, bytes of the fallback, the variable, and how a value becomes bytes."""
+        field, default = self.var.path.removeprefix("contact."), quoted(self.var.default or "")
+        if self.kind == "html":
+            return field, default, self.var, _SAFE_HTML, quoted_html
+        return field, default, self.var, _SAFE_TEXT, quoted_text
+
+
+def _merge(parts: Sequence[bytes | _Gap]) -> tuple[list[bytes], list[_Gap]]:
+    """Literals and gaps in turn: ``[bytes, b"", bytes, b"", … bytes]``, and what each gap takes."""
     literals: list[bytes] = [b""]
-    order: list[int] = []
+    gaps: list[_Gap] = []
     for part in parts:
-        if isinstance(part, int):
-            order.append(part)
+        if isinstance(part, _Gap):
+            gaps.append(part)
             literals += [b"", b""]
         else:
             literals[-1] += part
-    return literals, order
+    return literals, gaps
 
 
 # --- compiling ---------------------------------------------------------------------------------------------

@@ -383,7 +383,27 @@ def _document(inner: str, preheader: str, pixel: str, brand: Brand, *, framed: b
 
 
 _BREAKS = {
-    *["address", "article", "aside", "blockquote", "center", "dd", "div", "dl", "dt", "figcaption", "figure", "footer", "header", "hr", "li", "main", "nav", "ol", "section"],
+    *[
+        "address",
+        "article",
+        "aside",
+        "blockquote",
+        "center",
+        "dd",
+        "div",
+        "dl",
+        "dt",
+        "figcaption",
+        "figure",
+        "footer",
+        "header",
+        "hr",
+        "li",
+        "main",
+        "nav",
+        "ol",
+        "section",
+    ],
     *["table", "td", "th", "tr", "ul"],
 }
 _GAPS = {*["h1", "h2", "h3", "h4", "h5", "h6", "p", "pre"]}
@@ -435,7 +455,9 @@ class _Reader(HTMLParser):
             self.out.append(data)
 
     def _ended(self) -> bool:
-        return not self.out or self.out[-1].endswith("\n")
+        """Whether we stand at the start of a line; a Liquid tag put aside takes no place."""
+        last = next((piece for piece in reversed(self.out) if not _MARK.fullmatch(piece)), "\n")
+        return last.endswith("\n")
 
     def _break(self, tag: str) -> None:
         if tag in _GAPS:

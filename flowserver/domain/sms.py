@@ -26,23 +26,10 @@ _PLAIN = {
     "₤": "£",
 }  # fmt: skip
 
-STOP_WORDS = frozenset(
-    [
-        "STOP",
-        "STOPALL",
-        "UNSUBSCRIBE",
-        "CANCEL",
-        "END",
-        "QUIT",
-        "ARRET",
-        "ARRETER",
-        "BASTA",
-        "ANNULLA",
-        "CANCELLAMI",
-        "REVOCA",
-    ]
-    + ["STOPP", "REZYGNUJE", "REZYGNUJĘ", "WYPISZ", "OPTOUT", "OPT-OUT"]
-)
+STOP_WORDS = frozenset({
+    "STOP", "STOPALL", "STOPP", "UNSUBSCRIBE", "OPTOUT", "OPT-OUT", "CANCEL", "END", "QUIT", "BASTA", "ANNULLA",
+    "CANCELLAMI", "REVOCA", "ARRET", "ARRETER", "REZYGNUJE", "REZYGNUJĘ", "WYPISZ",
+})  # fmt: skip
 
 
 @dataclass(slots=True, frozen=True)

@@ -16,8 +16,9 @@ SOON = timedelta(seconds=10)  # within this a click needs a sign of a hand (Sec-
 BURST = timedelta(seconds=10)  # several links of one mail within this: a scanner follows them all
 
 _REAL_PROXIES = re.compile(r"GoogleImageProxy|YahooMailProxy|via ggpht\.com", re.I)  # fetch when a person opens
+# A scanner that runs a whole browser does not say so; it gives itself away by its haste, below.
 _PROGRAMS = re.compile(
-    r"bot\b|bot/|crawl|spider|slurp|scanner|preview|headless|phantom|curl/|wget/|python-|httpx|aiohttp|go-http-client|java/"
+    r"(?<!cu)bot\b|crawl|spider|slurp|scanner|preview|curl/|wget/|python-|httpx|aiohttp|go-http-client|java/"
     r"|okhttp|libwww|apache-httpclient|node-fetch|axios|barracuda|proofpoint|mimecast|trendmicro|symantec|safelinks|fortinet"
     r"|urldefense|google-read-aloud|facebookexternalhit|whatsapp|telegrambot|bitlybot|monitor",
     re.I,
