@@ -32,9 +32,7 @@ POLICY = {
 
 def init_app(app: Flask) -> None:
     """Bind language, templates and headers to the app."""
-    Babel(configure_jinja=False).init_app(app, locale_selector=_locale, timezone_selector=_zone_name)
-    app.jinja_env.add_extension("jinja2.ext.i18n")
-    app.jinja_env.install_gettext_callables(flask_babel.gettext, flask_babel.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    Babel().init_app(app, locale_selector=_locale, timezone_selector=_zone_name)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     Bootstrap5().init_app(app)
     app.jinja_env.filters.update(
@@ -56,6 +54,15 @@ def init_app(app: Flask) -> None:
     )
     app.context_processor(_shared)
     app.after_request(_headers)
+
+
+def _gettext(text: str) -> str:
+    return str(flask_babel.get_domain().get_translations().gettext(text))
+
+
+def _ngettext(one: str, many: str, n: int) -> str:
+    """Without values: Jinja puts them in, and Flask-Babel would miss all but ``num``."""
+    return str(flask_babel.get_domain().get_translations().ngettext(one, many, n))
 
 
 # --- language and zone -------------------------------------------------------------------------------
