@@ -56,15 +56,6 @@ def init_app(app: Flask) -> None:
     app.after_request(_headers)
 
 
-def _gettext(text: str) -> str:
-    return str(flask_babel.get_domain().get_translations().gettext(text))
-
-
-def _ngettext(one: str, many: str, n: int) -> str:
-    """Without values: Jinja puts them in, and Flask-Babel would miss all but ``num``."""
-    return str(flask_babel.get_domain().get_translations().ngettext(one, many, n))
-
-
 # --- language and zone -------------------------------------------------------------------------------
 
 

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from flask import Flask, abort, g
+from flask import Flask, abort, g, render_template_string
 
 from flowserver import errors
 from flowserver.blueprints import console, fieldkit
@@ -231,6 +231,19 @@ def test_a_bug_is_a_500_with_a_reference_and_no_secrets(app, client, workspace):
     assert re.fullmatch("[0-9a-f]{8}", body["reference"])
 
 
+def test_a_database_that_is_away_still_gets_a_page_in_words(app, login, bob, monkeypatch):
+    from sqlalchemy.exc import OperationalError
+
+    def away(*_):
+        raise OperationalError("SELECT 1", {}, Exception("connection refused"))
+
+    app.config["PROPAGATE_EXCEPTIONS"] = False
+    browser = login(bob)
+    monkeypatch.setattr(app.login_manager, "_user_callback", away)
+    answer = browser.get("/")
+    assert answer.status_code == 500 and "Something broke on our side" in answer.text
+
+
 def test_a_broken_transaction_is_rolled_back(app, login, bob, db):
     from flowserver.models import User
 
@@ -383,3 +396,10 @@ def test_strange_statuses_keep_their_own_words(app, client, workspace):
     app.add_url_rule("/healthz/teapot", "teapot", lambda: abort(418))
     app._got_first_request = True
     assert client.get("/healthz/teapot").status_code == 418
+
+
+def test_templates_count_in_words_and_escape_what_they_fill_in(app):
+    with app.test_request_context("/"):
+        words = "{{ ngettext('%(n)s of <b>', '%(n)s of <i>', 2, n=name) }} {{ _('50 %% of %(n)s', n=name) }}"
+        assert render_template_string(words, name="<s>") == "&lt;s&gt; of <i> 50 % of &lt;s&gt;"
+        assert render_template_string("{{ ngettext('%(num)s day', '%(num)s days', 1) }}") == "1 day"
