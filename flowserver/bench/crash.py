@@ -13,12 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import redis
 import sqlalchemy as sa
 
 from flowserver import clock
 from flowserver.bench import world
+from flowserver.bench.figures import Row
+from flowserver.bench.ground import Ground
 from flowserver.config import Config
 from flowserver.domain import mail
 from flowserver.extensions import db
@@ -84,13 +87,29 @@ class _Worker:
             self.process.wait()
 
 
-FLOW = [
+FLOW: list[dict[str, Any]] = [
     {"key": "one", **world.MAIL},
     {"key": "wait1", "type": "wait", "for": {"minutes": 30}},
     {"key": "two", **world.MAIL},
     {"key": "wait2", "type": "wait", "for": {"minutes": 30}},
     {"key": "three", **world.MAIL},
 ]
+
+
+def rows(ground: Ground, quick: bool) -> list[Row]:
+    """Nobody lost, nothing doubled, few unknown, and at work again soon after a kill."""
+    people, kills, flushes = (600, 4, 1) if quick else (5000, 20, 2)
+    with ground.app():
+        found = run(ground.config, people, kills, flushes, seconds=60 if quick else 150)
+    wrong = found.doubled + found.resent
+    lost = found.lost + found.still_inside + found.unaccounted
+    name = f"{kills} kills, {found.mails:,} mails"
+    return [
+        Row(f"{name}: lost", lost, 0, at_most=True, unit="", note=f"{found.seconds:.0f} s"),
+        Row(f"{name}: doubled", wrong, 0, at_most=True, unit=""),
+        Row(f"{name}: unknown", found.unknown, CONNECTIONS * kills, at_most=True, unit=""),
+        Row(f"{name}: going again", found.longest_pause, 5, at_most=True, unit="s"),
+    ]
 
 
 def run(config: Config, people: int, kills: int, flushes: int, seconds: float = 240.0, seed: int = 7) -> Result:

@@ -23,16 +23,21 @@ class Sink(asyncio.Protocol):
         self.greeting = b"250-sink\r\n250-8BITMIME\r\n" + (b"250 PIPELINING\r\n" if pipelining else b"250 SIZE\r\n")
         self.buffer = b""
         self.in_data = False
+        self.replies: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         transport.write(b"220 sink\r\n")
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
         while self._take():
             pass
+        if self.replies:
+            self.transport.write(b"".join(self.replies))  # one answer for commands that came together
+            self.replies.clear()
 
     def _take(self) -> bool:
         """Consume one line, or one message's data; whether there was a whole one."""
@@ -50,12 +55,12 @@ class Sink(asyncio.Protocol):
     def _line(self, word: bytes) -> None:
         if word == b"DATA":
             self.in_data = True
-            self.transport.write(b"354 go\r\n")
+            self.replies.append(b"354 go\r\n")
         elif word == b"QUIT":
             self.transport.write(b"221 bye\r\n")
             self.transport.close()
         else:
-            self.transport.write(self.greeting if word == b"EHLO" else b"250 ok\r\n")
+            self.replies.append(self.greeting if word == b"EHLO" else b"250 ok\r\n")
 
     def _message(self, raw: bytes) -> None:
         self.in_data = False

@@ -15,7 +15,7 @@ TEXT = (
     "Thank you for trying our product. Here are a few things that other people found helpful in their first week, "
     "with links to the pages that explain them."
 )
-MAIL = {
+MAIL: dict[str, Any] = {
     "type": "send_email",
     "subject": "Hello {{ contact.first_name | default: 'there' }}",
     "body": [
