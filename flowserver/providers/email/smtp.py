@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import select
 import smtplib
+import socket
 import ssl
 import time
 from dataclasses import dataclass
@@ -101,6 +102,8 @@ def connect(server: Server) -> smtplib.SMTP:
     except (OSError, smtplib.SMTPException) as error:
         raise ProviderUnavailable(_why(error), code=str(getattr(error, "smtp_code", ""))) from error
     try:
+        assert smtp.sock is not None
+        smtp.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # the final dot waits for no acknowledgement
         smtp.ehlo_or_helo_if_needed()
         if server.security == "starttls":
             smtp.starttls(context=ssl.create_default_context())
