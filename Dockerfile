@@ -2,7 +2,7 @@
 FROM python:3.13-slim-bookworm AS build
 WORKDIR /app
 RUN python -m venv --without-pip /opt/flowserver
-COPY pyproject.toml README.md worker.py ./
+COPY pyproject.toml setup.py README.md ./
 COPY migrations migrations
 COPY flowserver flowserver
 RUN pip --python /opt/flowserver/bin/python install --no-cache-dir ".[postgres,scale]"
