@@ -100,11 +100,11 @@ def _http(error: HTTPException) -> Response:
 
 
 def _bug(error: InternalServerError) -> Response:
+    g._login_user = current_app.login_manager.anonymous_user()  # the page must not ask a database that may be away
     reference = secrets.token_hex(4)
     cause = error.original_exception or error
     log.error("request.failed", reference=reference, endpoint=request.endpoint, method=request.method, exc_info=cause)
     g.workspace = None
-    g._login_user = current_app.login_manager.anonymous_user()  # the page must not ask a database that may be away
     title, words = _words(500)
     return _answer(500, "error", title, words, reference=reference)
 
