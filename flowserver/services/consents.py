@@ -13,7 +13,7 @@ from flowserver.services import events
 
 CHANNELS = ("email", "sms")
 STATES = ("given", "withdrawn")
-_LIFTED_BY_CONSENT = ("unsubscribed", "stop")  # the person's own wish, which the person may change
+LIFTED_BY_CONSENT = ("unsubscribed", "stop")  # the person's own wish, which the person may change
 
 
 def change(
@@ -70,7 +70,7 @@ def _lift(contact: Contact, channel: str) -> None:
             Suppression.workspace_id == contact.workspace_id,
             Suppression.channel == channel,
             Suppression.address == address,
-            Suppression.reason.in_(_LIFTED_BY_CONSENT),
+            Suppression.reason.in_(LIFTED_BY_CONSENT),
         )
     )
 

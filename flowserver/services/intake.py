@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -13,30 +12,13 @@ from flowserver.domain import people
 from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import Contact, Form
-from flowserver.services import browse, consents, contacts, forms, lists, tags
+from flowserver.services import browse, consents, contacts, crowd, crowded, forms, lists, tags
+from flowserver.services.crowded import Arrival, Taken
 from flowserver.text import N_
 
-RESULTS = ("created", "updated", "refused")
-CHUNK = 25  # contacts of a bulk request written in one transaction, so that nobody waits long for the writer
-
-
-@dataclass(frozen=True)
-class Taken:
-    """What became of one contact of a bulk request."""
-
-    id: int | None
-    result: str  # created, updated, refused
-    errors: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Checked:
-    values: Mapping[str, Any]
-    list_ids: Sequence[int]
-    tags: Sequence[str]
-    consent: Mapping[str, str]
-    consent_source: str
-    consent_words: str
+CHUNK = 250  # contacts of a bulk request written in one transaction, set by set
+Lists = Mapping[int | str, int | None]  # reference → id, None where there is no such list
+FEW = 25  # the same, one by one
 
 
 def save(values: Mapping[str, Any], *, source: str = "api") -> tuple[int, bool]:
@@ -46,7 +28,7 @@ def save(values: Mapping[str, Any], *, source: str = "api") -> tuple[int, bool]:
     ``lists`` (ids or names), ``consent`` (``{channel: given | withdrawn}``) with ``consent_source`` and
     ``consent_words``. Tags and lists are added to those there are. Raises :class:`Invalid` by path.
     """
-    found = _write(_check(values, contacts.book()), source)
+    found = _write(_check(values, contacts.book(), _lists([values])), source)
     db.session.commit()
     return found
 
@@ -54,31 +36,56 @@ def save(values: Mapping[str, Any], *, source: str = "api") -> tuple[int, bool]:
 def save_many(rows: Sequence[Mapping[str, Any] | Invalid], *, source: str = "api") -> list[Taken]:
     """:func:`save` for many, one outcome each, in order; a row that is refused does not stop the others.
 
-    A row that could not even be read stands in ``rows`` as its error.
+    A row that could not even be read stands in ``rows`` as its error. A few start their flows at once, many as soon as
+    the match job comes to them. Commits chunk by chunk, so that nobody waits long for the database.
     """
-    book = contacts.book()
-    outcomes = []
-    for place, row in enumerate(rows, 1):
-        outcomes.append(_take(row, book, source))
-        if place % CHUNK == 0:
-            db.session.commit()
-    db.session.commit()
+    book, known = contacts.book(), _lists([row for row in rows if not isinstance(row, Invalid)])
+    db.session.commit()  # what follows takes a while before it writes: let others write meanwhile
+    outcomes: list[Taken] = []
+    for start in range(0, len(rows), CHUNK):
+        chunk = [_checked(row, book, known) for row in rows[start : start + CHUNK]]
+        taken = crowded.write(chunk, source) if len(rows) > crowd.AT_ONCE else None
+        if taken is None:
+            taken = _one_by_one(chunk, source)
+        outcomes += taken
+        db.session.commit()
     return outcomes
 
 
-def _take(row: Mapping[str, Any] | Invalid, book: contacts.Book, source: str) -> Taken:
+def _lists(rows: Sequence[Mapping[str, Any]]) -> Lists:
+    """The lists that any of these rows name."""
+    wanted = list(dict.fromkeys(reference for row in rows for reference in row.get("lists") or ()))
+    return dict(zip(wanted, browse.list_ids(wanted), strict=True))
+
+
+def _checked(row: Mapping[str, Any] | Invalid, book: contacts.Book, known: Lists) -> Arrival | Invalid:
     try:
-        if isinstance(row, Invalid):
-            raise row
-        checked = _check(row, book)
+        return row if isinstance(row, Invalid) else _check(row, book, known)
+    except Invalid as error:
+        return error
+
+
+def _one_by_one(chunk: Sequence[Arrival | Invalid], source: str) -> list[Taken]:
+    outcomes = []
+    for place, arrival in enumerate(chunk, 1):
+        outcomes.append(_take(arrival, source))
+        if place % FEW == 0:
+            db.session.commit()
+    return outcomes
+
+
+def _take(arrival: Arrival | Invalid, source: str) -> Taken:
+    try:
+        if isinstance(arrival, Invalid):
+            raise arrival
         with db.session.begin_nested():
-            contact_id, new = _write(checked, source)
+            contact_id, new = _write(arrival, source)
     except Invalid as error:
         return Taken(None, "refused", error.messages)
     return Taken(contact_id, "created" if new else "updated")
 
 
-def _check(values: Mapping[str, Any], book: contacts.Book) -> _Checked:
+def _check(values: Mapping[str, Any], book: contacts.Book, known: Lists) -> Arrival:
     mistakes: dict[str, Any] = {}
     read: Mapping[str, Any] = {}
     try:
@@ -86,16 +93,15 @@ def _check(values: Mapping[str, Any], book: contacts.Book) -> _Checked:
     except Invalid as error:
         mistakes.update(error.messages)
     wanted = values.get("lists") or []
-    list_ids = browse.list_ids(wanted)
-    for place, (reference, found) in enumerate(zip(wanted, list_ids, strict=True)):
-        if found is None:
+    for place, reference in enumerate(wanted):
+        if known[reference] is None:
             mistakes[f"lists[{place}]"] = [browse.no_list(reference)]
     names = _tags(values.get("tags") or [], mistakes)
     if mistakes:
         raise Invalid(mistakes)
-    return _Checked(
+    return Arrival(
         read,
-        [found for found in list_ids if found is not None],
+        [found for reference in wanted if (found := known[reference]) is not None],
         names,
         values.get("consent") or {},
         values.get("consent_source") or "API",
@@ -113,7 +119,7 @@ def _tags(raw: Sequence[str], mistakes: dict[str, Any]) -> list[str]:
     return names
 
 
-def _write(checked: _Checked, source: str) -> tuple[int, bool]:
+def _write(checked: Arrival, source: str) -> tuple[int, bool]:
     contact, new = contacts.put(checked.values, source=source)
     for channel, state in checked.consent.items():
         consents.change(contact, channel, state, source=checked.consent_source, words=checked.consent_words)

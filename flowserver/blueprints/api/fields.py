@@ -14,6 +14,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import fields, validate
 
+from flowserver.errors import Invalid
 from flowserver.text import N_
 from flowserver.text import Text as Said
 
@@ -202,6 +203,21 @@ class Part(Words, fields.Nested):
     """An object inside another."""
 
     default_error_messages: dict[str, Any] = {"type": N_("Send a JSON object")}
+
+
+class Each(Some):
+    """A list whose entries are taken or refused each on its own: a bad one becomes an :class:`Invalid`."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise self.make_error("invalid")
+        return [self._one(raw) for raw in value]
+
+    def _one(self, raw: Any) -> Any:
+        try:
+            return self.inner.deserialize(raw)
+        except ma.ValidationError as error:
+            return Invalid(error.normalized_messages())
 
 
 class Anything(Words, fields.Raw):

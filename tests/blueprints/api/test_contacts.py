@@ -435,3 +435,111 @@ def test_other_bulk_bodies_are_refused(api, body):
 
 def test_no_contacts_are_no_mistake(api):
     assert api.post("/contacts/bulk", {"contacts": []}).json == {"data": [], "created": 0, "updated": 0, "refused": 0}
+
+
+def shape(contact):
+    """A contact without what depends on when and how it came."""
+    return {key: value for key, value in contact.items() if key not in ("id", "created_at", "updated_at")}
+
+
+def padded(contacts):
+    """So many contacts that they are written set by set."""
+    return contacts + [{"email": f"pad{number}@example.com"} for number in range(40)]
+
+
+def test_one_by_one_and_set_by_set_come_to_the_same(api, stranger, db, workspace, other):
+    bodies = [
+        {
+            "email": "ada@example.com",
+            "first_name": "Ada",
+            "fields": {"city": "Roma"},
+            "tags": ["vip"],
+            "lists": ["News"],
+        },
+        {"email": "bob@example.com", "external_id": "b", "consent": {"email": "given", "sms": "withdrawn"}},
+        {"phone": "+48601234567", "lists": ["News", "Offers"], "tags": ["vip", "b"]},
+        {"email": "ada@example.com", "first_name": "Ada Maria", "fields": {"city": ""}, "consent": {"email": "given"}},
+        {"external_id": "b", "email": "bob@example.com", "consent": {"email": "withdrawn"}, "consent_source": "till"},
+        {"external_id": "c", "email": "bob@example.com"},
+        {"external_id": "nobody"},
+        {"email": "eve@example.com", "external_id": "e", "consent": {"sms": "given"}},
+        {"email": "eve@example.com", "phone": "+48601234567"},
+    ]
+    seen = []
+    for client, one, many in ((workspace, api, False), (other, stranger, True)):
+        with ext.workspace(client.id):
+            fields.add(label="City", type="text")
+        for name in ("News", "Offers"):
+            one.post("/lists", {"name": name})
+        one.post("/contacts", {"email": "eve@example.com", "first_name": "Eve"})
+        if many:
+            answers = one.post("/contacts/bulk", {"contacts": padded(bodies)}).json["data"][: len(bodies)]
+            results = [(row["result"], sorted(row["errors"])) for row in answers]
+        else:
+            answers = [one.post("/contacts", body) for body in bodies]
+            words = {201: "created", 200: "updated", 422: "refused"}
+            results = [(words[answer.status_code], sorted(answer.json.get("errors", ()))) for answer in answers]
+        contacts = [
+            shape(row)
+            for row in one.get("/contacts?limit=200").json["data"]
+            if not row["email"] or "pad" not in row["email"]
+        ]
+        for row in contacts:
+            row["lists"] = [entry["name"] for entry in row["lists"]]
+        with ext.workspace(client.id):
+            db.session.rollback()
+            numbers = {row.id: row.email or row.phone for row in db.session.scalars(sa.select(Contact))}
+            told = sorted(
+                (numbers[event.contact_id], event.type, "" if event.type == "list_joined" else event.subject)
+                for event in db.session.scalars(sa.select(Event))
+                if "pad" not in numbers[event.contact_id]
+            )
+            proof = sorted(
+                (numbers[row.contact_id], row.channel, row.state, row.source)
+                for row in db.session.scalars(sa.select(Consent))
+            )
+        seen.append((results, contacts, told, proof))
+    assert seen[0] == seen[1]
+    assert [result for result, _errors in seen[0][0]].count("refused") == 3
+
+
+def test_an_address_that_changes_hands_within_a_request_finds_its_new_holder(api, ada):
+    rows = [
+        {"external_id": "shop-1", "email": "new@example.com"},
+        {"email": "ada@example.com", "first_name": "Another Ada"},
+    ]
+    answer = api.post("/contacts/bulk", {"contacts": padded(rows)}).json
+    assert [row["result"] for row in answer["data"][:2]] == ["updated", "created"]
+    assert api.get(f"/contacts/{ada['id']}").json["email"] == "new@example.com"
+    assert answer["data"][1]["id"] != ada["id"]
+
+
+def test_consent_in_bulk_lifts_what_the_person_had_stopped(api, db, workspace):
+    from flowserver.models import Suppression
+
+    for address, reason in (("ada@example.com", "unsubscribed"), ("bob@example.com", "hard_bounce")):
+        db.session.add(Suppression(workspace_id=workspace.id, channel="email", address=address, reason=reason))
+    db.session.commit()
+    rows = [{"email": f"{name}@example.com", "consent": {"email": "given"}} for name in ("ada", "bob")]
+    api.post("/contacts/bulk", {"contacts": padded(rows)})
+    db.session.rollback()
+    assert [row.address for row in db.session.scalars(sa.select(Suppression))] == ["bob@example.com"]
+
+
+def test_flows_start_for_all_of_a_bulk_request(api, db, newsletter, queue):
+    definition = {
+        "name": "Welcome",
+        "trigger": {"type": "list_joined", "list": "Newsletter", "wait": {"minutes": 0}},
+        "steps": [
+            {"key": "mark", "type": "add_tag", "tag": "welcomed"},
+            {"key": "done", "type": "end", "label": "done"},
+        ],
+    }
+    flow = api.post("/flows", definition).json
+    assert api.post(f"/flows/{flow['id']}/publish").status_code == 200
+    rows = [{"email": f"c{number}@example.com", "lists": ["Newsletter"]} for number in range(60)]
+    api.post("/contacts/bulk", {"contacts": rows})
+    queue.drain()
+    ended = api.get(f"/enrollments?flow={flow['id']}&limit=200").json["data"]
+    assert [row["state"] for row in ended] == ["ended"] * 60
+    assert len(api.get("/contacts?tag=welcomed&limit=200").json["data"]) == 60

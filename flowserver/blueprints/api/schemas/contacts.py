@@ -51,14 +51,11 @@ class ContactIn(ContactValues):
 class ContactsIn(fields.Input):
     """Many contacts."""
 
-    contacts = fields.Some(
-        fields.Anything(),
+    contacts = fields.Each(
+        fields.Part(ContactIn),
         MOST_AT_ONCE,
         required=True,
-        metadata={
-            "description": "Each as in “Create or update a contact”.",
-            "items": {"$ref": "#/components/schemas/ContactIn"},
-        },
+        metadata={"description": "Each is taken or refused on its own."},
     )
 
 
