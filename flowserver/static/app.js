@@ -99,10 +99,6 @@
     t.addEventListener('input', run); run();
   });
 
-  /* after a move the focus returns to the button that moved (its id comes back in the address) */
-  const kept = new URLSearchParams(location.search).get('focus');
-  if (kept) { const el = d.getElementById(kept); if (el) el.focus(); }
-
   /* drag a step by its handle: the drop posts the form of the move buttons with the new place */
   let drag = null;
   all('[data-steps] > li').forEach((li) => {

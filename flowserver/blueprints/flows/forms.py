@@ -45,6 +45,17 @@ def mark(form: wtforms.Form) -> wtforms.Form:
     return form
 
 
+def shown_when(form: wtforms.Form, field: wtforms.Field) -> str:
+    """Which answer a question follows, for ``data-show``: ``kind=time|date``; "" when it is always asked.
+
+    A node's form says so in ``shows = {"date": "kind=date"}``. Without JavaScript everything is shown.
+    """
+    rule = getattr(form, "shows", {}).get(field.short_name, "")
+    name, _equals, values = rule.partition("=")
+    other = next((one for one in form if one.short_name == name), None)
+    return f"{other.name}={values}" if other is not None else ""
+
+
 class Details(wtforms.Form):
     """What all starting points have in common."""
 

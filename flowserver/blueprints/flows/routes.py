@@ -14,7 +14,7 @@ from flask_babel import gettext as _
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
-from flowserver.blueprints.flows.forms import Start, put_errors
+from flowserver.blueprints.flows.forms import Start, put_errors, shown_when
 from flowserver.blueprints.flows.rule_form import RuleForm
 from flowserver.blueprints.say import message, say
 from flowserver.domain import definition as definitions
@@ -51,6 +51,7 @@ def init_app(app: Flask) -> None:
     app.context_processor(lambda: {"may_write": getattr(current_user, "role", "client") != "client"})
     app.jinja_env.filters.update(
         first_sentence=first_sentence,
+        shown_when=shown_when,
         help=help_of,
         state_chip=state_chip,
         unit_forms=unit_forms,
@@ -292,8 +293,14 @@ def move(flow_id: int, key: str) -> Response:
     else:
         raise NotFound(_("Steps move up or down"))
     at = anchor(flow_id, key)
-    focus = f"{at}-menu" if menu or wish not in ("up", "down") else f"{at}-{wish}"
-    return redirect(url_for("flows.steps", flow_id=flow_id, focus=focus, _anchor=at), 303)
+    return redirect(
+        url_for("flows.steps", flow_id=flow_id, _anchor=_button(at, "menu" if menu or dropped else wish)), 303
+    )
+
+
+def _button(at: str, which: str) -> str:
+    """The id of a card's button, so that the browser puts the focus back there; a wait has none and gets it itself."""
+    return f"{at}-{which}" if at.startswith("step-") else at
 
 
 def _dropped(flow_id: int, key: str, index: int) -> edits.Place:
@@ -321,7 +328,7 @@ def place_of(flow_id: int, key: str) -> str | Response:
         after, _slash, lane = request.form.get("place", "").partition("/")
         drafts.move(flow_id, key, (after, lane), current_user.id)
         at = anchor(flow_id, key)
-        return redirect(url_for("flows.steps", flow_id=flow_id, focus=f"{at}-menu", _anchor=at), 303)
+        return redirect(url_for("flows.steps", flow_id=flow_id, _anchor=_button(at, "menu")), 303)
     return step_list(flow, current=current, cls=catalogue.actions()[current["type"]], places=_places(flow.draft, key))
 
 
@@ -353,7 +360,7 @@ def duplicate(flow_id: int, key: str) -> Response:
     """A copy right after the step."""
     new = drafts.duplicate(flow_id, key, current_user.id)
     at = anchor(flow_id, new)
-    return redirect(url_for("flows.steps", flow_id=flow_id, focus=f"{at}-menu", _anchor=at), 303)
+    return redirect(url_for("flows.steps", flow_id=flow_id, _anchor=_button(at, "menu")), 303)
 
 
 @bp.post("/<int:flow_id>/steps/<key>/delete")
