@@ -48,21 +48,32 @@ class Question:
 # --- reading -------------------------------------------------------------------------------------------
 
 
-def everything() -> list[tuple[Form, str, int]]:
-    """``(form, name of its list, signups confirmed)`` of all forms of the client, by name."""
-    confirmed = (
-        sa.select(Signup.form_id, sa.func.count(Signup.id).label("n"))
-        .where(Signup.state == "confirmed")
-        .group_by(Signup.form_id)
-        .subquery()
-    )
+@dataclass(frozen=True)
+class Entry:
+    """A form as the page of all forms shows it."""
+
+    row: Form
+    list_name: str
+    confirmed: int  # signups so far
+    waiting: int  # for the button in the e-mail
+
+
+def overview() -> list[Entry]:
+    """All forms of the client by name."""
+
+    def count(state: str) -> Any:
+        return sa.func.coalesce(sa.func.sum(sa.case((Signup.state == state, 1), else_=0)), 0)
+
     query = (
-        sa.select(Form, ContactList.name, sa.func.coalesce(confirmed.c.n, 0))
+        sa.select(Form, ContactList.name, count("confirmed"), count("pending"))
         .join(ContactList, ContactList.id == Form.list_id)
-        .outerjoin(confirmed, confirmed.c.form_id == Form.id)
-        .order_by(Form.name)
+        .outerjoin(Signup, Signup.form_id == Form.id)
+        .group_by(Form, ContactList.name)
+        .order_by(sa.func.lower(Form.name))
     )
-    return [(form, name, n) for form, name, n in db.session.execute(query)]
+    return [
+        Entry(form, name, int(confirmed), int(waiting)) for form, name, confirmed, waiting in db.session.execute(query)
+    ]
 
 
 def get(form_id: int) -> Form:

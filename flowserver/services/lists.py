@@ -78,6 +78,20 @@ class Entry:
 
 def everything() -> list[Entry]:
     """All lists of the client by name, with their sizes. Rings again for those whose deletion was interrupted."""
+    found = _entries(ContactList.id > 0)
+    for entry in found:
+        if entry.row.leaving:
+            jobqueue.wake("delete_list", entry.row.id)
+    return found
+
+
+def entry(list_id: int) -> Entry:
+    """One list with its size. Raises :class:`NotFound`."""
+    get(list_id)
+    return _entries(ContactList.id == list_id)[0]
+
+
+def _entries(which: sa.ColumnElement[bool]) -> list[Entry]:
     month = clock.now() - timedelta(days=30)
     sizes = (
         sa.select(
@@ -85,19 +99,17 @@ def everything() -> list[Entry]:
             sa.func.count().label("members"),
             sa.func.sum(sa.case((Membership.joined_at >= month, 1), else_=0)).label("joined"),
         )
+        .where(Membership.list_id.in_(sa.select(ContactList.id).where(which)))
         .group_by(Membership.list_id)
         .subquery()
     )
     query = (
         sa.select(ContactList, sizes.c.members, sizes.c.joined)
         .outerjoin(sizes, sizes.c.list_id == ContactList.id)
+        .where(which)
         .order_by(sa.func.lower(ContactList.name))
     )
-    found = [Entry(row, int(members or 0), int(joined or 0)) for row, members, joined in db.session.execute(query)]
-    for entry in found:
-        if entry.row.leaving:
-            jobqueue.wake("delete_list", entry.row.id)
-    return found
+    return [Entry(row, int(members or 0), int(joined or 0)) for row, members, joined in db.session.execute(query)]
 
 
 def choices() -> list[tuple[int, str]]:

@@ -121,3 +121,9 @@ def delete(tag_id: int) -> None:
     usage.refuse_if_used("tag", tag.name, tag.name)
     db.session.delete(tag)
     db.session.commit()
+
+
+def with_uses(tag_id: int) -> tuple[Tag, list[usage.Use]]:
+    """A tag and what needs it. Raises :class:`NotFound`."""
+    tag = get(tag_id)
+    return tag, usage.of("tag", tag.name)
