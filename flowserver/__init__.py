@@ -56,6 +56,7 @@ def flask_settings(config) -> dict:
             "pool_pre_ping": not config.database_url.startswith("sqlite"),
             "json_serializer": lambda value: orjson.dumps(value).decode(),
             "json_deserializer": orjson.loads,
+            "hide_parameters": not config.testing,  # an error in the log must not quote addresses
         },
         "SESSION_COOKIE_SECURE": config.secure,
         "SESSION_COOKIE_HTTPONLY": True,
