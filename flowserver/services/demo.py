@@ -106,7 +106,7 @@ def load() -> dict[str, Any]:
     with extensions.every_workspace():
         if db.session.scalar(sa.select(Workspace.id).where(Workspace.name == CLIENTS[1]["name"])):
             raise Conflict(N_("The demo data is loaded already"))
-        made = _first_user()
+        made = first_user()
         stories = [_Story(_workspace(raw), raw, random.Random(n), made["user"]) for n, raw in enumerate(CLIENTS)]
         for story in stories:
             with extensions.workspace(story.workspace.id):
@@ -117,7 +117,7 @@ def load() -> dict[str, Any]:
     return made
 
 
-def _first_user() -> dict[str, Any]:
+def first_user() -> dict[str, Any]:
     """The first admin: the one there is, or a new one with a password of chance."""
     if setup.is_set_up():
         user = db.session.scalars(sa.select(User).where(User.role == "admin").order_by(User.id)).first()

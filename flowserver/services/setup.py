@@ -12,6 +12,7 @@ import structlog
 from flask import current_app
 from sqlalchemy.exc import IntegrityError
 
+from flowserver import jobqueue
 from flowserver.domain import people
 from flowserver.errors import Conflict, Invalid
 from flowserver.extensions import db
@@ -118,6 +119,18 @@ def _filled(name: str, otherwise: str) -> str:
     if not found:
         raise Invalid(otherwise)
     return found
+
+
+def start_demo() -> dict[str, Any]:
+    """Set up with the demo's first client and user, and have a worker load the rest: that takes a minute or two.
+
+    Returns ``{"user": id, "email": address, "password": text}``: the password is shown once.
+    """
+    from flowserver.services import demo  # it sets the installation up with this module
+
+    made = demo.first_user()
+    jobqueue.wake("load_demo")
+    return made
 
 
 # --- what to do next -----------------------------------------------------------------------------------

@@ -19,6 +19,9 @@
   /* error summary takes focus */
   const sum = d.querySelector('[data-err-sum]'); if (sum) sum.focus();
 
+  /* the current tab is in sight on phones */
+  const tab = d.querySelector('.tabs [aria-current]'); if (tab) tab.parentNode.scrollLeft = tab.offsetLeft - 48;
+
   /* <details> menus: one open at a time, Escape and outside click close */
   const menus = all('details.menu, details.switch');
   menus.forEach((m) => m.addEventListener('toggle', () => { if (m.open) menus.forEach((o) => { if (o !== m && !o.contains(m) && !m.contains(o)) o.open = false; }); }));

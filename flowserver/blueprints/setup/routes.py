@@ -57,13 +57,12 @@ def save() -> ResponseReturnValue:
 def demo() -> ResponseReturnValue:
     if refused := _refused():
         return refused
-    from flowserver.services import demo as service
-
-    made = service.load()
+    made = setup.start_demo()
     enter(accounts.get_user(made["user"]))
     flash(
         _(
-            "You are logged in as %(email)s. The password is %(password)s: change it in your profile.",
+            "You are logged in as %(email)s. The password is %(password)s: change it in your profile. "
+            "The demo data come in within two minutes; reload the page to see more of them.",
             email=made["email"],
             password=made["password"],
         ),
