@@ -57,6 +57,7 @@ def flask_settings(config) -> dict:
             "json_serializer": lambda value: orjson.dumps(value).decode(),
             "json_deserializer": orjson.loads,
             "hide_parameters": not config.testing,  # an error in the log must not quote addresses
+            "connect_args": {} if config.database_url.startswith("sqlite") else {"connect_timeout": 10},
         },
         "SESSION_COOKIE_SECURE": config.secure,
         "SESSION_COOKIE_HTTPONLY": True,
