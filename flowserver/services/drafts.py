@@ -71,7 +71,11 @@ def _change(
     if after is None or after == before:
         db.session.rollback()
         return None
-    flow.draft = after
+    kind = after.get("trigger", {}).get("type", flow.trigger_type)
+    if kind != flow.trigger_type and flow.version_id:
+        db.session.rollback()
+        raise Conflict(N_("A flow that has been live keeps its starting point. Duplicate it instead"))
+    flow.draft, flow.trigger_type = after, kind
     edit = flows.record(flow, user_id, before, what, **params(before, after))
     db.session.commit()
     return edit
@@ -259,9 +263,17 @@ def get_edit(flow_id: int, edit_id: int) -> FlowEdit:
 
 
 def undo(flow_id: int, edit_id: int, user_id: int | None = None) -> FlowEdit | None:
-    """Bring the draft back to what it was before a change. Later changes go too; all stay in the history."""
+    """Bring the draft back to what it was before a change. Later changes go too; all stay in the history.
+
+    The name is left alone, unless the change was a new name. ``None`` when the draft is like that already.
+    """
     edit = get_edit(flow_id, edit_id)
     wanted = copy.deepcopy(edit.before)
+    name = str(edit.before.get("name", ""))
+    if {**edit.after, "name": name} == edit.before:
+        number = flows.get(flow_id).draft_number
+        renamed = flows.rename(flow_id, name, user_id).draft_number != number
+        return history(flow_id, most=1)[0] if renamed else None
 
     def operation(draft: Definition) -> Definition:
         wanted["name"] = draft.get("name", "")

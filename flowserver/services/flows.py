@@ -95,6 +95,7 @@ def create(definition: Mapping[str, Any], user_id: int | None = None) -> Flow:
         updated_at=clock.now(),
     )
     db.session.add(flow)
+    _claim(flow.name)
     db.session.commit()
     return flow
 
@@ -111,6 +112,18 @@ def _taken(name: str, but: int | None = None) -> dict[str, Any]:
     if db.session.scalar(query.limit(1)) is None:
         return {}
     return {"name": [Text("There is a flow called “%(name)s” already. Choose another name", name=name)]}
+
+
+def _claim(name: str) -> None:
+    """Write a flow's name, which was free a moment ago. Raises :class:`Invalid` when somebody was faster."""
+    try:
+        db.session.flush()
+    except sa.exc.IntegrityError as error:
+        db.session.rollback()
+        taken = _taken(name)
+        if not taken:
+            raise
+        raise Invalid(taken) from error
 
 
 def free_name(wanted: str) -> str:
@@ -138,6 +151,7 @@ def duplicate(flow_id: int, user_id: int | None = None) -> Flow:
         updated_at=clock.now(),
     )
     db.session.add(fresh)
+    _claim(fresh.name)
     db.session.commit()
     return fresh
 
@@ -154,6 +168,7 @@ def rename(flow_id: int, name: str, user_id: int | None = None) -> Flow:
         before = flow.draft
         flow.name = name
         flow.draft = {**copy.deepcopy(flow.draft), "name": name}
+        _claim(name)
         record(flow, user_id, before, N_("Renamed the flow to “%(name)s”"), name=name)
     db.session.commit()
     return flow
@@ -184,6 +199,7 @@ def save_draft(flow_id: int, definition: Mapping[str, Any], number: int, user_id
         raise Invalid(mistakes)
     before = flow.draft
     flow.draft, flow.name, flow.trigger_type = resolved, resolved["name"], resolved["trigger"]["type"]
+    _claim(flow.name)
     record(flow, user_id, before, N_("Replaced the draft"))
     db.session.commit()
     return flow
@@ -207,9 +223,14 @@ def record(flow: Flow, user_id: int | None, before: Mapping[str, Any], what: str
     db.session.flush()
     flow.draft_number += 1
     live = live_version(flow)
-    flow.draft_changed = live is None or live.definition != flow.draft
+    flow.draft_changed = live is None or _but_name(live.definition) != _but_name(flow.draft)
     flow.updated_at = now
     return edit
+
+
+def _but_name(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """A definition without its name: a new name alone need not go live."""
+    return {key: value for key, value in definition.items() if key != "name"}
 
 
 def _going_on(flow: Flow, user_id: int | None, what: str, key: str | None, now: datetime) -> FlowEdit | None:
@@ -284,6 +305,8 @@ def pause(flow_id: int, mode: str = "freeze", user_id: int | None = None, reason
         raise Invalid({"mode": [N_("Choose what happens to the contacts inside")]})
     if flow.state != "active":
         raise Conflict(N_("Only a live flow can be paused"))
+    if flow.paused_at is not None:
+        raise Conflict(N_("The contacts inside are still being let go after the last pause. Try again in a minute"))
     flow.state, flow.pause_mode, flow.pause_reason, flow.paused_at = "paused", mode, reason, clock.now()
     flow.updated_at = flow.paused_at
     db.session.commit()
@@ -297,14 +320,13 @@ def resume(flow_id: int, user_id: int | None = None) -> Flow:
     flow = get(flow_id, lock=True)
     if flow.state != "paused":
         raise Conflict(N_("This flow is not paused"))
-    paused_at, mode = flow.paused_at, flow.pause_mode
-    flow.state, flow.pause_mode, flow.pause_reason, flow.paused_at = "active", "", "", None
+    flow.state, flow.pause_reason = "active", ""  # how long and how it was paused stays until all are let go
     flow.updated_at = clock.now()
     flow_state.resolve_alerts(flow.workspace_id, f"flow:{flow.id}")
     if flow.existing_after is not None:
         jobqueue.wake_after_commit(db.session, "enroll", flow.id)
     db.session.commit()
-    flow_state.release(flow_id, paused_at, mode)
+    flow_state.release(flow_id)
     return get(flow_id)
 
 

@@ -320,7 +320,7 @@ def test_steps_move_copy_delete_and_come_back(bobs, flow):
     bobs.post(f"{base}/{a}/copy")
     assert len(keys(flow)) == 3
     branch = add(bobs, flow, "if_else")
-    assert "At the beginning of “Yes”" in words(bobs.get(f"{base}/{a}/place"))
+    assert "“Yes” of step 1, first" in words(bobs.get(f"{base}/{a}/place"))
     bobs.post(f"{base}/{a}/place", data={"place": f"{branch}/else"})
     assert [step["key"] for step in flows.get(flow.id).draft["steps"][0]["else"]] == [a]
     before = keys(flow)

@@ -183,3 +183,25 @@ def test_publishing_writes_nothing_when_it_is_refused(newsletter, db):
         flows.publish(flow.id)
     db.session.rollback()
     assert db.session.scalar(sa.select(sa.func.count()).select_from(FlowVersion)) == 0
+
+
+def test_a_new_name_alone_need_not_go_live_and_can_be_undone(newsletter, db):
+    flow = flows.create(welcome(newsletter))
+    flows.publish(flow.id)
+    flows.rename(flow.id, "Hello")
+    assert (flow.name, flow.draft["name"], flow.draft_changed) == ("Hello", "Hello", False)
+    edit = drafts.history(flow.id)[0]
+    assert drafts.undo(flow.id, edit.id) is not None
+    assert flow.name == "Welcome"
+    assert drafts.undo(flow.id, edit.id) is None
+
+
+def test_two_people_who_take_one_name_at_once(newsletter, monkeypatch):
+    flows.create(welcome(newsletter))
+    real = flows._taken
+    monkeypatch.setattr(flows, "_taken", lambda name, but=None: {})
+    other = flows.create(welcome(newsletter, name="Other"))
+    answers = iter([{}, real("Welcome")])
+    monkeypatch.setattr(flows, "_taken", lambda name, but=None: next(answers))
+    with pytest.raises(Invalid):
+        flows.rename(other.id, "Welcome")

@@ -343,14 +343,15 @@ def _places(draft: dict[str, Any], key: str) -> list[tuple[str, str, int]]:
             continue
         step = compiled.steps.get(after)
         called = names("step", after)
-        title = _("%(n)s · %(name)s", n=step.number, name=say(called)) if step and step.number else say(called)
         if not after:
             text = _("At the beginning")
         elif lane:
             answer = _("Yes") if lane == "then" else _("No")
-            text = _("At the beginning of “%(answer)s” of %(step)s", answer=answer, step=title)
+            text = _("“%(answer)s” of step %(n)s, first", answer=answer, n=step.number if step else "")
+        elif step and step.number:
+            text = _("After %(n)s · %(name)s", n=step.number, name=say(called))
         else:
-            text = _("After %(step)s", step=title)
+            text = _("After “%(name)s”", name=say(called))
         found.append((f"{after}/{lane}", text, (step.depth if step else 0) + bool(lane)))
     return found
 
