@@ -121,7 +121,7 @@ class Resource(flask_smorest.Blueprint):
                 found = self.alt_response(code, description=words, headers=headers, success=True, **shown)(found)
             for code in _problems(rule, scope, takes is not None, query is not None, if_match, conflicts):
                 found = self.alt_response(code, response=HTTPStatus(code).name)(found)
-            found = self.doc(operationId=_camel(view.__name__), parameters=_headers(scope, if_match))(found)
+            found = self.doc(operationId=_camel(view.__name__), **{openapi.IF_MATCHES: if_match})(found)
             self.route(rule, methods=[method])(found)
             return view
 
@@ -136,10 +136,6 @@ def _problems(rule: str, scope: str, body: bool, query: bool, if_match: bool, co
     found |= {409} if scope == "write" or conflicts else set()
     found |= {412} if if_match else set()
     return sorted(found)
-
-
-def _headers(scope: str, if_match: bool) -> list[dict[str, Any]]:
-    return ([openapi.IDEMPOTENCY_KEY] if scope == "write" else []) + ([openapi.IF_MATCH] if if_match else [])
 
 
 def _camel(name: str) -> str:

@@ -19,6 +19,7 @@ from flowserver import __version__
 from flowserver.blueprints.api import problems
 
 KEY = "key"  # name of the security scheme
+IF_MATCHES = "x-if-match"  # a note to ourselves that is taken out of the finished document
 METHODS = {"get", "post", "put", "patch", "delete"}
 PATHS = {  # what stands in addresses: description, example
     "contact_id": ("Id of a contact.", 7),
@@ -158,9 +159,16 @@ def _finished(spec: dict[str, Any]) -> dict[str, Any]:
         for method in METHODS & set(item):
             operation = item[method]
             scope = "read" if method == "get" else "write"
+            headers = ([IDEMPOTENCY_KEY] if scope == "write" else []) + (
+                [IF_MATCH] if operation.pop(IF_MATCHES) else []
+            )
             line = _curl(method, path, item, operation)
             about = f"{operation.get('description', '')}\n\nScope: `{scope}`.\n\n```sh\n{line}\n```"
-            operation.update(description=about.strip(), security=[{KEY: []}])
+            operation.update(
+                description=about.strip(),
+                security=[{KEY: []}],
+                parameters=[*operation.get("parameters", ()), *headers],
+            )
     return spec
 
 

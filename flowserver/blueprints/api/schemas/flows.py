@@ -20,13 +20,13 @@ class Definition(ma.Schema):
     error_messages = {"type": "Send a JSON object"}
 
     format = fields.Anything(metadata={"description": "Always 1.", "enum": [1]})
-    name = fields.Anything(required=False, metadata={"description": "Unique in the client.", "type": "string"})
+    name = fields.Anything(metadata={"description": "Unique in the client.", "type": "string"})
     trigger = fields.Anything(
         metadata={
             "description": "How contacts get in: `type`, its own settings, `wait` (exactly one of minutes, hours, days),"
             " `reentry` (once or after_finish), `include_existing`.",
             "type": "object",
-        }
+        },
     )
     steps = fields.Anything(
         metadata={
@@ -34,7 +34,7 @@ class Definition(ma.Schema):
             " `then` and `else`. Lists, tags and other objects by id or name.",
             "type": "array",
             "items": {"type": "object"},
-        }
+        },
     )
 
 

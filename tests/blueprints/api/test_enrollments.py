@@ -1,0 +1,147 @@
+"""Enrollments, messages and the workspace over the API, with the engine at work behind them."""
+
+from __future__ import annotations
+
+import pytest
+
+from flowserver.models import Engagement, Message
+
+from .test_door import problem
+
+FLOW = {
+    "name": "Welcome",
+    "trigger": {"type": "list_joined", "list": "Newsletter", "wait": {"minutes": 10}},
+    "steps": [
+        {"key": "phone", "type": "if_else", "if": {"type": "has_phone"}, "then": [{"key": "t", "type": "add_tag", "tag": "sms"}]},
+        {"key": "hello", "type": "send_email", "subject": "Hello", "body": [{"type": "text", "text": "Hi {{ unsubscribe_url }}"}], "class": "service"},
+        {"key": "pause", "type": "wait", "for": {"days": 3}},
+        {"key": "done", "type": "end", "label": "welcomed", "outcome": "positive"},
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture
+def walk(api, newsletter, clock, queue):
+    """A flow with two people inside who have got their mail planned; ``walk.flow``, ``walk.ada``, ``walk.bob``."""
+    from types import SimpleNamespace
+
+    flow = api.post("/flows", FLOW).json
+    answer = api.post(f"/flows/{flow['id']}/publish")
+    assert answer.status_code == 200, answer.json
+    people = [
+        api.post(
+            "/contacts", {"email": f"{name}@example.com", "lists": ["Newsletter"], "consent": {"email": "given"}}
+        ).json
+        for name in ("ada", "bob")
+    ]
+    clock.forward(minutes=10)
+    from flowserver.services import engine
+
+    engine.advance()
+    return SimpleNamespace(flow=flow, ada=people[0], bob=people[1])
+
+
+def test_an_enrollment_explains_itself(api, walk):
+    page = api.get(f"/enrollments?flow={walk.flow['id']}&contact={walk.ada['id']}").json
+    (row,) = page["data"]
+    assert (row["flow_id"], row["contact_id"], row["version"]) == (walk.flow["id"], walk.ada["id"], 1)
+    assert (row["state"], row["step"], row["held"], row["waits_for"]) == ("live", "pause", False, None)
+    assert row["triggered_at"] == "2026-05-04T09:00:00Z" and row["due_at"] == "2026-05-07T09:10:00Z"
+    found = api.get(f"/enrollments/{row['id']}").json
+    assert {key: found[key] for key in row} == row
+    decided = [(one["step"], one["type"], one["outcome"]) for one in found["decisions"]]
+    assert ("phone", "if_else", "else") in decided and ("hello", "send_email", "next") in decided
+    assert all(one["at"] == "2026-05-04T09:10:00Z" for one in found["decisions"])
+
+
+def test_enrollments_are_found_by_flow_contact_and_state(api, walk, clock):
+    def count(query):
+        return len(api.get(f"/enrollments?{query}").json["data"])
+
+    flow, ada = walk.flow["id"], walk.ada["id"]
+    assert count("") == count(f"flow={flow}") == count(f"flow={flow}&state=live") == 2
+    assert count(f"contact={ada}") == 1 and count("contact=99") == count("flow=99") == count("state=ended") == 0
+    clock.forward(days=3)
+    from flowserver.services import engine
+
+    engine.advance()
+    (ended,) = api.get(f"/enrollments?contact={ada}&state=ended").json["data"]
+    assert (ended["label"], ended["outcome"], ended["due_at"], ended["state"]) == (
+        "welcomed",
+        "positive",
+        None,
+        "ended",
+    )
+    assert ended["end_reason"] and ended["ended_at"] == "2026-05-07T09:10:00Z"
+
+
+@pytest.mark.parametrize(
+    "query", ["flow=x", "flow=0", "contact=-1", "state=happy", "flow=1.5", f"flow={2**63}", "who=1"]
+)
+def test_bad_filters_are_named(api, workspace, query):
+    for path in ("/enrollments", "/messages"):
+        assert list(problem(api.get(f"{path}?{query}"), 422, "invalid")["errors"]) == [query.partition("=")[0]]
+
+
+def test_messages_are_found_and_shown(api, walk, db):
+    page = api.get(f"/messages?contact={walk.ada['id']}").json
+    (row,) = page["data"]
+    enrollment = api.get(f"/enrollments?contact={walk.ada['id']}").json["data"][0]
+    assert {
+        key: row[key] for key in ("channel", "kind", "class", "state", "step", "address", "flow_id", "enrollment_id")
+    } == {
+        "channel": "email",
+        "kind": "flow",
+        "class": "service",
+        "state": "planned",
+        "step": "hello",
+        "address": "ada@example.com",
+        "flow_id": walk.flow["id"],
+        "enrollment_id": enrollment["id"],
+    }
+    assert api.get(f"/messages/{row['id']}").json == {**row, "events": []}
+
+    def count(query):
+        return len(api.get(f"/messages?{query}").json["data"])
+
+    assert count(f"flow={walk.flow['id']}") == count("state=planned") == count("channel=email") == 2
+    assert count("state=delivered") == count("channel=sms") == count("flow=99") == 0
+    assert count(f"enrollment={enrollment['id']}&state=planned&channel=email") == 1
+    problem(api.get("/messages?channel=fax"), 422, "invalid")
+
+
+def test_a_message_shows_what_was_noticed(api, walk, db, workspace, clock):
+    message = db.session.query(Message).first()
+    db.session.add(
+        Engagement(
+            workspace_id=workspace.id,
+            message_id=message.id,
+            kind="click",
+            at=clock.now,
+            url="https://a.example",
+            machine=True,
+        )
+    )
+    db.session.commit()
+    events = api.get(f"/messages/{message.id}").json["events"]
+    assert events == [{"kind": "click", "at": "2026-05-04T09:10:00Z", "url": "https://a.example", "machine": True}]
+
+
+@pytest.mark.parametrize("path", ["/enrollments/99", "/messages/99"])
+def test_what_does_not_exist_is_not_found(api, path):
+    problem(api.get(path), 404, "not-found")
+
+
+def test_the_workspace_says_who_i_am(api, workspace):
+    answer = api.get("/workspace").json
+    assert answer == {
+        "id": workspace.id,
+        "name": "Caffè Lume",
+        "slug": "caffe-lume",
+        "time_zone": "Europe/Rome",
+        "locale": "en",
+        "country": "IT",
+        "sender": {"name": "Caffè Lume", "email": "ciao@caffelume.example", "sms": "CaffeLume"},
+        "channels": ["email", "sms"],
+        "key": {"id": answer["key"]["id"], "name": "tests", "scopes": ["read", "write"]},
+    }
