@@ -20,7 +20,7 @@ def create_app(config=None, pages: bool = True) -> Flask:
     from flowserver import extensions, jobqueue, registry
 
     config = config or settings.read()
-    config.data.mkdir(parents=True, exist_ok=True)
+    config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     app = Flask(__name__)
     app.config.from_mapping(flask_settings(config))
     app.extensions["config"] = config

@@ -88,9 +88,11 @@ def test_the_example_file_is_read_without_a_mistake(tmp_path):
 
 
 def test_the_secret_key_is_made_once_and_kept_private(tmp_path):
-    first, second = settings.read({}, data=tmp_path), settings.read({}, data=tmp_path)
+    data = tmp_path / "data"
+    first, second = settings.read({}, data=data), settings.read({}, data=data)
     assert first.secret_key == second.secret_key and len(first.secret_key) > 40
-    assert stat.S_IMODE((tmp_path / "secret_key").stat().st_mode) == 0o600
+    assert stat.S_IMODE((data / "secret_key").stat().st_mode) == 0o600
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
 
 
 def test_local_ports_are_found_by_other_commands(tmp_path):

@@ -110,7 +110,7 @@ class Supervisor:
     # --- starting ----------------------------------------------------------------------------------
 
     def _take_the_folder(self) -> None:
-        self.config.data.mkdir(parents=True, exist_ok=True)
+        self.config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self.config.data / "up.lock"
         lock = locks.take(path, f"{os.getpid()} {self.config.url}")
         if lock is None:
