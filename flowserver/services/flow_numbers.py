@@ -263,10 +263,12 @@ def numbers_between(flow_id: int, since: datetime, until: datetime) -> dict[str,
     def at(step: str) -> StepNumbers:
         return found.setdefault(step, StepNumbers())
 
-    for step, outcome, reason, number in db.session.execute(_decisions(flow_id, since, until)):
-        _add(at(step), outcome, reason, number)
-    for step, number in db.session.execute(_arrivals(flow_id, since, until)):
-        at(step).arrived = number
+    for step, reason, arrived, passed, then, otherwise, left in db.session.execute(_decided(flow_id, since, until)):
+        one = at(step)
+        one.arrived, one.passed, one.left = one.arrived + arrived, one.passed + passed, one.left + left
+        one.then, one.otherwise = one.then + then, one.otherwise + otherwise
+        if reason is not None:
+            one.skipped[reason] = arrived
     here = sa.select(Enrollment.step, sa.func.count()).where(
         Enrollment.flow_id == flow_id, Enrollment.due_at.is_not(None)
     )
@@ -279,36 +281,32 @@ def numbers_between(flow_id: int, since: datetime, until: datetime) -> dict[str,
     return found
 
 
-def _decisions(flow_id: int, since: datetime, until: datetime) -> Any:
-    """People by step, outcome and reason: once each, however often they came round."""
-    return (
-        sa.select(Decision.step, Decision.outcome, Decision.reason, sa.func.count(Decision.enrollment_id.distinct()))
+def _decided(flow_id: int, since: datetime, until: datetime) -> Any:
+    """People by step and why they skipped it (``None``: they did not): who came, went on, which way, left.
+
+    First a row for each person and step, however often they came round; then the sums.
+    """
+
+    def did(*outcomes: str) -> Any:
+        return sa.func.max(sa.case((Decision.outcome.in_(outcomes), 1), else_=0))
+
+    skipped = sa.case((Decision.outcome == "skipped", sa.func.coalesce(Decision.reason, "skipped")))
+    each = (
+        sa.select(
+            Decision.step.label("step"),
+            sa.func.max(skipped).label("reason"),
+            did(*PORTS, "skipped", "entered").label("passed"),
+            did("then").label("then_"),
+            did("else").label("else_"),
+            did("left").label("left_"),
+        )
         .join(Enrollment, Enrollment.id == Decision.enrollment_id)
         .where(Enrollment.flow_id == flow_id, Decision.at >= since, Decision.at <= until)
-        .group_by(Decision.step, Decision.outcome, Decision.reason)
+        .group_by(Decision.step, Decision.enrollment_id)
+        .subquery()
     )
-
-
-def _arrivals(flow_id: int, since: datetime, until: datetime) -> Any:
-    return (
-        sa.select(Decision.step, sa.func.count(Decision.enrollment_id.distinct()))
-        .join(Enrollment, Enrollment.id == Decision.enrollment_id)
-        .where(Enrollment.flow_id == flow_id, Decision.at >= since, Decision.at <= until)
-        .group_by(Decision.step)
-    )
-
-
-def _add(one: StepNumbers, outcome: str, reason: str | None, number: int) -> None:
-    if outcome == "then":
-        one.then += number
-    elif outcome == "else":
-        one.otherwise += number
-    elif outcome == "left":
-        one.left += number
-    elif outcome == "skipped":
-        one.skipped[reason or "skipped"] = one.skipped.get(reason or "skipped", 0) + number
-    if outcome in PORTS or outcome in ("skipped", "entered"):
-        one.passed += number
+    sums = (sa.func.sum(column) for column in (each.c.passed, each.c.then_, each.c.else_, each.c.left_))
+    return sa.select(each.c.step, each.c.reason, sa.func.count(), *sums).group_by(each.c.step, each.c.reason)
 
 
 def _sends(flow_id: int, since: datetime, until: datetime) -> Any:
