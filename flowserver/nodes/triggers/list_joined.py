@@ -41,6 +41,7 @@ class ListJoined(Trigger):
                 raise ma.ValidationError(N_("Choose “one list” to name a list"), "list")
 
     class Form(NodeForm):
+        shows = {"list": "scope=list"}
         scope = wtforms.RadioField(
             N_("Which list"),
             choices={"any": N_("Any list"), "list": N_("One list")},
