@@ -127,14 +127,21 @@ def id_of(message_id: str) -> int | None:
 
 # --- quoted-printable --------------------------------------------------------------------------------------
 
-_SAFE_TEXT = re.compile(r"[ -<>-~]{0,75}\Z").match
-_SAFE_HTML = re.compile(r"[ !#-%(-;?-~]{0,75}\Z").match  # nothing to escape either
+_SAFE_TEXT = re.compile(r"(?!\.)[ -<>-~]{0,75}\Z").match
+_SAFE_HTML = re.compile(r"(?!\.)[ !#-%(-;?-~]{0,75}\Z").match  # nothing to escape either
+_DOT_FIRST = re.compile(rb"^\.(.*)$", re.M)
 
 
 def quoted(text: str) -> bytes:
-    """Quoted-printable bytes of a text, lines ended by CRLF; its last line leaves room for a soft break."""
+    """Quoted-printable bytes of a text, lines ended by CRLF; its last line leaves room for a soft break.
+
+    No line begins with a dot, so that SMTP has nothing to double.
+    """
     raw = text.replace("\r\n", "\n").replace("\r", "\n").encode("utf-8", "replace")
-    done = binascii.b2a_qp(raw, istext=True).replace(b"\n", b"\r\n")
+    done = binascii.b2a_qp(raw, istext=True)
+    if b"\n." in done or done[:1] == b".":
+        done = _DOT_FIRST.sub(_without_dot, done)
+    done = done.replace(b"\n", b"\r\n")
     last = done.rfind(b"\n") + 1
     if len(done) - last > 75:
         cut = len(done) - 3
@@ -142,6 +149,17 @@ def quoted(text: str) -> bytes:
             cut -= 1
         done = done[:cut] + _SOFT + done[cut:]
     return done
+
+
+def _without_dot(line: re.Match[bytes]) -> bytes:
+    """A line that began with a dot, with that dot encoded, cut in two where it became too long."""
+    rest = line[1]
+    if len(rest) <= 73:
+        return b"=2E" + rest
+    cut = 70
+    while b"=" in rest[cut - 2 : cut] or rest[cut : cut + 1] == b".":  # never inside an =XX, never before a dot
+        cut -= 1
+    return b"=2E" + rest[:cut] + b"=\n" + rest[cut:]
 
 
 def quoted_text(text: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import quopri
 import re
 import time
 from datetime import UTC, datetime
@@ -379,3 +380,16 @@ def test_joining_bytes_is_many_times_faster_than_building_a_message():
     usual = fastest(lambda: baseline(contact, shown["html"], shown["text"]), 20)
     ours = fastest(lambda: template.build(letter(contact), NOW), 500)
     assert usual / ours > 50  # about 150 on a quiet machine
+
+
+@given(st.text(alphabet=".=aé\n\r<&"), st.integers(0, 80), st.text(alphabet=".=aé\n<", min_size=60))
+@settings(max_examples=300, deadline=None)
+def test_no_quoted_line_begins_with_a_dot_or_grows_too_long(text, before, more):
+    text = "x" * before + text + more
+    for made, expected in ((mail.quoted(text), text), (mail.quoted_text(text), text)):
+        lines = made.split(b"\r\n")
+        assert all(not line.startswith(b".") and len(line) <= 76 for line in lines)
+        assert len(lines[-1]) <= 75  # room for the soft break that follows
+        read_back = quopri.decodestring(made).decode("utf-8", "replace").replace("\r\n", "\n")
+        wanted = expected.encode("utf-8", "replace").decode().replace("\r\n", "\n").replace("\r", "\n")
+        assert read_back == wanted
