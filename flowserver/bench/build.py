@@ -22,8 +22,8 @@ LOGIC = {
         *world.MAIL["body"],
         {
             "type": "text",
-            "text": "{% if contact.plan == 'pro' %}Your plan has these extras:{% for extra in contact.extras %} {{ extra }},"
-            "{% endfor %} and more.{% else %}Look at what the pro plan adds, {{ contact.first_name }}.{% endif %}",
+            "text": "{% if contact.plan == 'pro' %}{{ contact.first_name }}, these seats are yours:{% for n in (1..contact.seats) %}"
+            " seat {{ n }}{% endfor %}.{% else %}See what the pro plan adds, {{ contact.first_name }}.{% endif %}",
         },
     ],
 }
@@ -51,7 +51,7 @@ def _person(i: int) -> dict[str, Any]:
         "email": f"c{i}@example.test",
         "city": "London",
         "plan": "pro" if i % 2 else "free",
-        "extras": ["reports", "phone support", "two more seats"],
+        "seats": 3,
     }
 
 
