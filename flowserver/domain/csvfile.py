@@ -256,9 +256,9 @@ def guess(heading: Sequence[str], samples: Sequence[Sequence[str]], specs: Mappi
             found[column] = target
     if "email" not in found.values():
         free = [column for column in range(len(heading)) if column not in found]
-        column = next((one for one in free if _all_emails([row[one] for row in samples if one < len(row)])), None)
-        if column is not None:
-            found[column] = "email"
+        likely = next((one for one in free if _all_emails([row[one] for row in samples if one < len(row)])), None)
+        if likely is not None:
+            found[likely] = "email"
     return found
 
 

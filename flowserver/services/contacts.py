@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -253,16 +253,10 @@ def count(wanted: Filter, most: int = 10_000) -> int:
     return int(db.session.scalar(sa.select(sa.func.count()).select_from(matching)) or 0)
 
 
-def ids_in_chunks(wanted: Filter, size: int = 1000) -> Iterator[list[Contact]]:
-    """All matching contacts, oldest first, page by page: memory stays flat whatever their number."""
-    last = 0
-    while True:
-        query = sa.select(Contact).where(*_conditions(wanted), Contact.id > last).order_by(Contact.id).limit(size)
-        found = list(db.session.scalars(query))
-        if not found:
-            return
-        yield found
-        last = found[-1].id
+def after(wanted: Filter, last: int, size: int = 1000) -> list[Contact]:
+    """The next matching contacts whose id is above ``last``, oldest first: for going through all of them in chunks."""
+    query = sa.select(Contact).where(*_conditions(wanted), Contact.id > last).order_by(Contact.id).limit(size)
+    return list(db.session.scalars(query))
 
 
 def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -68,7 +69,7 @@ def overview() -> list[Entry]:
         sa.select(Form, ContactList.name, count("confirmed"), count("pending"))
         .join(ContactList, ContactList.id == Form.list_id)
         .outerjoin(Signup, Signup.form_id == Form.id)
-        .group_by(Form, ContactList.name)
+        .group_by(Form.id, ContactList.name)
         .order_by(sa.func.lower(Form.name))
     )
     return [
@@ -173,7 +174,7 @@ def _checked(values: Mapping[str, Any], own_id: int | None) -> dict[str, Any]:
         "fields": lambda: _fields(values.get("fields") or []),
         "thanks_url": lambda: _address(values.get("thanks_url")),
         "locale": lambda: _locale(values.get("locale")),
-        **{key: lambda key=key, most=most: _text(values.get(key), most) for key, most in _TEXTS.items()},
+        **{key: partial(_text, values.get(key), most) for key, most in _TEXTS.items()},
     }
     for key, check in checks.items():
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Blueprint, Response, flash, redirect, render_template, request, stream_with_context, url_for
+from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -70,7 +70,7 @@ def export() -> Response:
     lines = exports.contacts_csv(_filter())
     name = f"contacts-{datetime.now(UTC):%Y-%m-%d}.csv"
     headers = {"Content-Disposition": f"attachment; filename={name}", "Cache-Control": "no-store"}
-    return Response(stream_with_context(lines), mimetype="text/csv", headers=headers)
+    return Response(lines, mimetype="text/csv", headers=headers)
 
 
 # --- one contact -----------------------------------------------------------------------------------------

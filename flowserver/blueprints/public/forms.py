@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import wtforms
 from flask_babel import gettext as _
+from wtforms import SelectChoice
 
 from flowserver.services.forms import Question
 
@@ -32,10 +33,10 @@ def _field(question: Question) -> wtforms.Field:
     attributes = {"required": True} if question.required else {}
     label = question.label
     if question.type == "choice":
-        options = [("", _("Choose")), *((choice, choice) for choice in question.choices)]
+        options = [SelectChoice("", _("Choose")), *(SelectChoice(choice, choice) for choice in question.choices)]
         return wtforms.SelectField(label, choices=options, validate_choice=False, render_kw=attributes)
     if question.type == "yes_no":
-        options = [("", _("Choose")), ("yes", _("Yes")), ("no", _("No"))]
+        options = [SelectChoice("", _("Choose")), SelectChoice("yes", _("Yes")), SelectChoice("no", _("No"))]
         return wtforms.SelectField(label, choices=options, validate_choice=False, render_kw=attributes)
     if question.type == "tel":
         return wtforms.TelField(label, render_kw={**attributes, "autocomplete": "tel", "maxlength": 40})
