@@ -103,6 +103,13 @@ def upgrade() -> None:
             postgresql_where=sa.text("due_at IS NOT NULL AND NOT held"),
             sqlite_where=sa.text("due_at IS NOT NULL AND NOT held"),
         )
+        batch_op.create_index(
+            "ix_enrollment_held",
+            ["flow_id", "contact_id"],
+            unique=False,
+            postgresql_where=sa.text("held"),
+            sqlite_where=sa.text("held"),
+        )
         batch_op.create_index("uq_enrollment_event", ["flow_id", "contact_id", "event_key"], unique=True)
         batch_op.create_index(
             "uq_enrollment_live",
@@ -848,6 +855,7 @@ def downgrade() -> None:
             sqlite_where=sa.text("due_at IS NOT NULL"),
         )
         batch_op.drop_index("uq_enrollment_event")
+        batch_op.drop_index("ix_enrollment_held", postgresql_where=sa.text("held"), sqlite_where=sa.text("held"))
         batch_op.drop_index(
             "ix_enrollment_due",
             postgresql_where=sa.text("due_at IS NOT NULL AND NOT held"),
