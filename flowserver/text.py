@@ -26,7 +26,11 @@ class Text(str):
         self.params = params
         return self
 
+    def format(self, *args: Any, **kwargs: Any) -> Text:
+        """Itself: libraries format the messages they are given, and a plain string could no longer be translated."""
+        return self
 
-def N_(msgid: str) -> Text:  # noqa: N802 - the name gettext's extractor looks for
+
+def N_(msgid: str) -> Text:
     """Mark a string for the catalogue without translating it yet."""
     return Text(msgid)

@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from flowserver.domain import sending
+from flowserver.domain import people, sending
 from flowserver.domain.steps import Contact, Item, Plan, Sent
+from flowserver.errors import Invalid
 
 _PLANNED = Plan(True)
 _REFUSED: dict[str, Plan] = {}
@@ -30,7 +31,9 @@ class Client:
     cap_week: int | None = None
     connections: Mapping[str, int] = field(default_factory=dict)  # channel → connection id
     notify_email: str = ""
-    heard: frozenset[str] = frozenset()  # event types that some live flow of the client starts with
+    heard: frozenset[str] = frozenset()  # event types that some live flow of the client starts with or waits for
+    fields: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)  # key → type, choices
+    customs: people.Customs = field(default_factory=people.Customs)
 
 
 @dataclass(slots=True)
@@ -42,10 +45,8 @@ class Wishes:
     events: list[tuple[Any, ...]] = field(default_factory=list)
     score: list[tuple[Any, ...]] = field(default_factory=list)
     contacts: dict[int, Contact] = field(default_factory=dict)
-    tags_added: list[tuple[int, int, str]] = field(default_factory=list)  # workspace, contact, name
-    tags_removed: list[tuple[int, int, str]] = field(default_factory=list)
-    joined: list[tuple[int, int, int]] = field(default_factory=list)  # workspace, contact, list
-    left: list[tuple[int, int, int]] = field(default_factory=list)
+    tags: dict[tuple[int, int, str], bool] = field(default_factory=dict)  # workspace, contact, name → on or off
+    lists: dict[tuple[int, int, int], bool] = field(default_factory=dict)  # workspace, contact, list → on or off
 
 
 MESSAGE_COLUMNS = (
@@ -100,6 +101,7 @@ class BatchContext:
         self.recent = recent
         self.owners = owners or {}
         self.skip_sends = skip_sends
+        self.typed: dict[tuple[str, type, Any], Any] = {}
         self.quiet = {"sms": sending.quiet_until(now, client.zone, client.quiet_from, client.quiet_until)}
         self.capped = client.cap_day is not None or client.cap_week is not None
 
@@ -122,6 +124,8 @@ class BatchContext:
         )
         if reason:
             return self._skip(item, channel, class_, _refused(reason), connection)
+        if class_ == "marketing" and contact.paused_until is not None and contact.paused_until > self.now:
+            return self._skip(item, channel, class_, _refused("on_pause"), connection)
         if hold:
             return Plan(False, "quiet_hours", hold)
         if class_ == "marketing":
@@ -193,16 +197,19 @@ class BatchContext:
         addresses = list(dict.fromkeys(to)) or ([owner] if owner else [])
         connection = self.client.connections.get("email")
         if not addresses or connection is None:
-            return _refused("nobody_to_tell")
+            return _refused("no_connection" if addresses else "nobody_to_tell")
         for n, address in enumerate(addresses):
             self._message(item, "team", "email", "service", connection, address, "planned", None, 3, f":{n}")
         return _PLANNED
 
     # --- the contact -----------------------------------------------------------------------------------------
 
-    def change_contact(self, item: Item, **changes: Any) -> None:
+    def change_contact(self, item: Item, **changes: Any) -> bool:
         contact = item.contact
-        fields = changes.pop("fields", {})
+        try:
+            fields = {key: self._typed(key, value) for key, value in changes.pop("fields", {}).items()}
+        except Invalid:
+            return False
         for key, value in changes.items():
             if getattr(contact, key) != value:
                 setattr(contact, key, value)
@@ -211,6 +218,17 @@ class BatchContext:
             if contact.fields.get(key) != value:
                 contact.fields = {k: v for k, v in {**contact.fields, key: value}.items() if v is not None}
                 self._changed(item, key)
+        return True
+
+    def _typed(self, key: str, value: Any) -> Any:
+        """A value as its custom field keeps it; a batch mostly writes the same one. Raises :class:`Invalid`."""
+        if key not in self.client.fields:
+            return value
+        asked = (key, type(value), value)
+        if asked not in self.typed:
+            type_, choices = self.client.fields[key]
+            self.typed[asked] = people.value(type_, value, choices, self.client.customs)
+        return self.typed[asked]
 
     def _changed(self, item: Item, key: str) -> None:
         self.wishes.contacts[item.contact.id] = item.contact
@@ -220,7 +238,7 @@ class BatchContext:
         if tag in item.contact.tags:
             return False
         item.contact.tags.add(tag)
-        self.wishes.tags_added.append((item.contact.workspace_id, item.contact.id, tag))
+        self.wishes.tags[item.contact.workspace_id, item.contact.id, tag] = True
         self.emit(item, "tag_added", tag)
         return True
 
@@ -228,14 +246,14 @@ class BatchContext:
         if tag not in item.contact.tags:
             return False
         item.contact.tags.discard(tag)
-        self.wishes.tags_removed.append((item.contact.workspace_id, item.contact.id, tag))
+        self.wishes.tags[item.contact.workspace_id, item.contact.id, tag] = False
         return True
 
     def join_list(self, item: Item, list_id: int) -> bool:
         if list_id in item.contact.lists:
             return False
         item.contact.lists.add(list_id)
-        self.wishes.joined.append((item.contact.workspace_id, item.contact.id, list_id))
+        self.wishes.lists[item.contact.workspace_id, item.contact.id, list_id] = True
         self.emit(item, "list_joined", str(list_id))
         return True
 
@@ -243,7 +261,7 @@ class BatchContext:
         if list_id not in item.contact.lists:
             return False
         item.contact.lists.discard(list_id)
-        self.wishes.left.append((item.contact.workspace_id, item.contact.id, list_id))
+        self.wishes.lists[item.contact.workspace_id, item.contact.id, list_id] = False
         return True
 
     def change_score(self, item: Item, points: int, reason: str) -> None:

@@ -17,14 +17,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from flowserver.domain import duration
 from flowserver.errors import Invalid, flat
 from flowserver.text import N_, Text
 
-KEY = re.compile(r"^[a-z0-9][a-z0-9_-]{0,59}$")
+KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 LANES = ("then", "else")
 TRIGGER_KEYS = {"type", "wait", "reentry", "cooldown", "include_existing", "rev"}
 STEP_KEYS = {"key", "type", "rev", *LANES}
+DEFINITION_KEYS = {"format", "name", "trigger", "steps"}
 MOST_STEPS = 500
+MOST_LEVELS = 25  # of lanes within lanes; the editor advises against more than four
+REENTRY = ("once", "after_finish")
 
 
 class NodeClass(Protocol):
@@ -32,13 +36,17 @@ class NodeClass(Protocol):
 
     ports: Any
 
-    def load(self, raw: Mapping[str, Any], revision: int = 1) -> dict[str, Any]: ...
+    def checked(self, raw: Mapping[str, Any], revision: int = 1) -> tuple[dict[str, Any], dict[str, Any]]: ...
     def __call__(self, settings: Mapping[str, Any]) -> Any: ...
 
 
 @dataclass(slots=True)
 class Step:
-    """One compiled step. ``ports`` maps each way out to the next key; ``None`` is the end of the flow."""
+    """One compiled step. ``ports`` maps each way out to the next key; ``None`` is the end of the flow.
+
+    ``settings`` are cleaned; those of a faulty step in a draft are as they were written, while its ``node`` has only
+    the sound ones.
+    """
 
     key: str
     type: str
@@ -72,12 +80,12 @@ class Compiled:
 
 
 def walk(steps: Sequence[Mapping[str, Any]], path: str = "steps", depth: int = 0) -> Iterator[tuple[str, int, Any]]:
-    """``(path, depth, step)`` of every step in reading order, lanes included."""
+    """``(path, depth, step)`` of every step in reading order, lanes included, one level more than is allowed."""
     for index, step in enumerate(steps):
         here = f"{path}[{index}]"
         yield here, depth, step
-        for lane in LANES:
-            if isinstance(step, Mapping) and isinstance(step.get(lane), Sequence):
+        for lane in LANES if isinstance(step, Mapping) and depth <= MOST_LEVELS else ():
+            if isinstance(step.get(lane), list):
                 yield from walk(step[lane], f"{here}.{lane}", depth + 1)
 
 
@@ -127,8 +135,7 @@ def compile(
     """Check a whole definition and compile it.
 
     Raises :class:`Invalid` with all mistakes by path (``steps[1].then[0].subject``). ``lenient`` keeps going instead:
-    the mistakes stand in ``Compiled.mistakes`` and faulty steps carry their raw settings, so that an editor can show
-    a draft that is not finished.
+    the mistakes stand in ``Compiled.mistakes``, so that an editor can show a draft that is not finished.
     """
     if not isinstance(definition, Mapping):
         raise Invalid(N_("Write the flow as an object with trigger and steps"))
@@ -138,7 +145,7 @@ def compile(
     steps = _steps(definition.get("steps", []), actions, mistakes)
     if mistakes and not lenient:
         raise Invalid(mistakes)
-    first = _link(definition.get("steps", []), steps)
+    first = _link(definition.get("steps", []), {step.path: step for step in steps.values()})
     needs = frozenset().union(*(getattr(step.node, "needs", frozenset()) for step in steps.values()))
     return Compiled(name=name, steps=steps, first=first, needs=needs, mistakes=mistakes, **trigger)
 
@@ -146,9 +153,7 @@ def compile(
 def _name(definition: Mapping[str, Any], mistakes: dict[str, Any]) -> str:
     if definition.get("format", 1) != 1:
         mistakes["format"] = [N_("This version reads format 1")]
-    for unknown in sorted(
-        set(map(str, definition)) - {"format", "name", "trigger", "steps", "goal", "exit", "settings"}
-    ):
+    for unknown in sorted(set(map(str, definition)) - DEFINITION_KEYS):
         mistakes[unknown] = [N_("Unknown setting")]
     return check_name(definition.get("name"), mistakes)
 
@@ -170,34 +175,39 @@ def _trigger(raw: Any, triggers: Mapping[str, Any], mistakes: dict[str, Any]) ->
         "trigger_type": kind,
         "trigger": None,
         "trigger_settings": trigger_settings(raw),
-        "wait": raw.get("wait", {"minutes": 0}),
-        "reentry": raw.get("reentry", ""),
+        "wait": raw["wait"] if raw.get("wait") is not None else {"minutes": 0},
+        "reentry": raw.get("reentry") or "",
         "cooldown": raw.get("cooldown"),
-        "include_existing": raw.get("include_existing", False),
+        "include_existing": raw.get("include_existing") or False,
     }
     if kind not in triggers:
         mistakes["trigger.type"] = [Text("Choose a starting point we know, not “%(type)s”", type=kind[:60])]
         return found
     cls = triggers[kind]
-    try:
-        found["trigger_settings"] = cls.load(trigger_settings(raw), raw.get("rev", 1))
-        found["trigger"] = cls(found["trigger_settings"])
-    except Invalid as error:
-        mistakes.update({f"trigger.{name}": texts for name, texts in error.messages.items()})
+    settings, wrong = cls.checked(trigger_settings(raw), raw.get("rev", 1))
+    if wrong:
+        mistakes.update({f"trigger.{name}": texts for name, texts in wrong.items()})
+    else:
+        found["trigger_settings"], found["trigger"] = settings, cls(settings)
     found["reentry"] = found["reentry"] or cls.reentry
-    if found["reentry"] not in ("once", "after_finish"):
-        mistakes["trigger.reentry"] = [N_("Choose once or after_finish")]
-    if not isinstance(found["include_existing"], bool):
-        mistakes["trigger.include_existing"] = [N_("Write true or false")]
-    for name in ("wait", "cooldown"):
-        if found[name] is not None:
-            _duration(found[name], f"trigger.{name}", mistakes)
+    _check_entry(found, cls, mistakes)
     return found
 
 
-def _duration(raw: Any, path: str, mistakes: dict[str, Any]) -> None:
-    from flowserver.domain import duration
+def _check_entry(found: Mapping[str, Any], cls: Any, mistakes: dict[str, Any]) -> None:
+    """Who may enter and when, which is common to all triggers."""
+    if found["reentry"] not in REENTRY:
+        mistakes["trigger.reentry"] = [N_("Choose once or after_finish")]
+    if not isinstance(found["include_existing"], bool):
+        mistakes["trigger.include_existing"] = [N_("Write true or false")]
+    elif found["include_existing"] and not cls.offers_existing:
+        mistakes["trigger.include_existing"] = [N_("Nobody can match this starting point already")]
+    for name in ("wait", "cooldown"):
+        if found[name] is not None:
+            _duration(found[name], f"trigger.{name}", mistakes)
 
+
+def _duration(raw: Any, path: str, mistakes: dict[str, Any]) -> None:
     try:
         duration.parse(raw)
     except Invalid as error:
@@ -205,32 +215,40 @@ def _duration(raw: Any, path: str, mistakes: dict[str, Any]) -> None:
 
 
 def _steps(raw: Any, actions: Mapping[str, Any], mistakes: dict[str, Any]) -> dict[str, Step]:
-    if not isinstance(raw, Sequence) or isinstance(raw, str):
+    if not isinstance(raw, list):
         mistakes["steps"] = [N_("Write the steps as a list")]
         return {}
     found: dict[str, Step] = {}
     number = 0
-    for path, depth, step in walk(raw):
-        if len(found) >= MOST_STEPS:
+    for count, (path, depth, step) in enumerate(walk(raw)):
+        if count >= MOST_STEPS:
             mistakes["steps"] = [Text("A flow can have %(n)s steps at most", n=MOST_STEPS)]
             break
-        if not isinstance(step, Mapping):
-            mistakes[path] = [N_("Write each step as an object with key and type")]
+        wrong = _unusable(step, depth, found, actions)
+        if wrong:
+            field, text = wrong
+            mistakes[f"{path}{field}"] = [text]
             continue
-        key, kind = str(step.get("key", "")), str(step.get("type", ""))
-        if not KEY.match(key):
-            mistakes[f"{path}.key"] = [N_("Give each step a key of small letters, digits, - or _")]
-            continue
-        if key in found:
-            mistakes[f"{path}.key"] = [Text("The key “%(key)s” is used twice", key=key)]
-            continue
-        cls = actions.get(kind)
-        if cls is None:
-            mistakes[f"{path}.type"] = [Text("There is no step of the type “%(type)s”", type=kind[:60])]
-            continue
+        cls = actions[step["type"]]
         number += 0 if cls.waits else 1
-        found[key] = _step(key, cls, step, path, None if cls.waits else number, depth, mistakes)
+        found[step["key"]] = _step(step["key"], cls, step, path, None if cls.waits else number, depth, mistakes)
     return found
+
+
+def _unusable(step: Any, depth: int, found: Mapping[str, Any], actions: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Why something in a list of steps cannot be a step at all: which part of it, and the words. ``None``: it can."""
+    if not isinstance(step, Mapping):
+        return "", N_("Write each step as an object with key and type")
+    if depth > MOST_LEVELS:
+        return "", Text("Paths can be %(n)s levels deep at most", n=MOST_LEVELS)
+    key, kind = step.get("key"), step.get("type")
+    if not isinstance(key, str) or not KEY.fullmatch(key):
+        return ".key", N_("Give each step a key of small letters, digits, - or _")
+    if key in found:
+        return ".key", Text("The key “%(key)s” is used twice", key=key)
+    if not isinstance(kind, str) or kind not in actions:
+        return ".type", Text("There is no step of the type “%(type)s”", type=str(kind or "")[:60])
+    return None
 
 
 def _step(
@@ -247,28 +265,23 @@ def _step(
             mistakes[f"{path}.{lane}"] = [N_("This step has no such path")]
         elif lane in raw and not isinstance(raw[lane], list):
             mistakes[f"{path}.{lane}"] = [N_("Write the steps as a list")]
-    settings = own_settings(raw)
-    node = None
-    try:
-        settings = cls.load(settings, raw.get("rev", 1))
-        node = cls(settings)
-    except Invalid as error:
-        mistakes.update({f"{path}.{name}": texts for name, texts in error.messages.items()})
-    return Step(key, cls.name, settings, node or cls(settings), path, number, depth)
+    settings, wrong = cls.checked(own_settings(raw), raw.get("rev", 1))
+    mistakes.update({f"{path}.{name}": texts for name, texts in wrong.items()})
+    return Step(key, cls.name, own_settings(raw) if wrong else settings, cls(settings), path, number, depth)
 
 
-def _link(raw: Any, steps: dict[str, Step]) -> str | None:
-    """Fill in every step's ``ports``; returns the first key."""
+def _link(raw: Any, steps: Mapping[str, Step]) -> str | None:
+    """Fill in the ``ports`` of the steps, given by path; returns the first key."""
 
-    def link(block: Any, after: str | None) -> str | None:
-        known = [step for step in block if isinstance(step, Mapping) and step.get("key") in steps]
-        follow = after
-        for step in reversed(known):
-            compiled = steps[step["key"]]
-            for port in type(compiled.node).ports:
-                lane = step.get(port) if port in LANES else None
-                compiled.ports[port] = link(lane, follow) if lane else follow
-            follow = step["key"]
+    def link(block: Any, path: str, follow: str | None) -> str | None:
+        for index in reversed(range(len(block) if isinstance(block, list) else 0)):
+            step = steps.get(f"{path}[{index}]")
+            if step is None:  # faulty, in a draft: people would pass it by
+                continue
+            for port in type(step.node).ports:
+                lane = block[index].get(port) if port in LANES else None
+                step.ports[port] = link(lane, f"{step.path}.{port}", follow)
+            follow = step.key
         return follow
 
-    return link(raw if isinstance(raw, list) else [], None)
+    return link(raw, "steps", None)

@@ -3,6 +3,7 @@ a doubled one means the first (spec: store the zone and the wish, compute the in
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -41,10 +42,17 @@ def _end_of_gap(local: datetime, zone: ZoneInfo) -> datetime:
 
 def parse_time(raw: str) -> time:
     """``"09:00"`` → time. Raises ``ValueError``."""
-    hours, _, minutes = raw.partition(":")
-    if not (hours.isdigit() and len(minutes) == 2 and minutes.isdigit()):
+    found = re.fullmatch("([0-9]{1,2}):([0-9]{2})", raw)
+    if not found:
         raise ValueError(raw)
-    return time(int(hours), int(minutes))
+    return time(int(found[1]), int(found[2]))
+
+
+def parse_date(raw: str) -> date:
+    """``"2026-12-01"`` → date, of the years 1900 to 2999. Raises ``ValueError``."""
+    if not re.fullmatch("(19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}", raw):
+        raise ValueError(raw)
+    return date.fromisoformat(raw)
 
 
 def next_time(after: datetime, at: time, zone: ZoneInfo, weekday: int | None = None) -> datetime:

@@ -16,7 +16,7 @@ from flowserver.domain.steps import Go, Item, Leave, Outcome, Park
 
 
 class Runaway(Exception):
-    """A step came round twice in one walk: the flow would never stop, so it must be paused."""
+    """A step came round twice, or waits for a moment that has passed: it would never stop, so the flow must be paused."""
 
 
 @dataclass(slots=True)
@@ -110,7 +110,10 @@ def _settle(
         item.parked_at = None
         _advance(step.ports[outcome.port], item, ready, entered, places)
     elif isinstance(outcome, Park):
-        ctx.log(item, step.key, "held" if outcome.reason else "waits", outcome.reason, outcome.facts)
+        if outcome.until <= ctx.now:
+            raise Runaway(step.key)
+        if item.parked_at is None or outcome.reason:  # a wait that goes on is no new decision
+            ctx.log(item, step.key, "held" if outcome.reason else "waits", outcome.reason, outcome.facts)
         places.append(
             Place(
                 item.enrollment_id,

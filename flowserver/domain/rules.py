@@ -34,29 +34,51 @@ class Rule:
 
     def question(self, names: Any) -> str:
         """The rule in words, for the step's card."""
-        if self.how == "is":
-            return str(self.parts[0].question(names))
+        first: str = self.parts[0].question(names)
         if self.how == "not":
-            return Text("Not: %(question)s", question=self.parts[0].question(names))
-        joined = [part.question(names).rstrip("?") for part in self.parts]
-        if len(joined) == 1:
-            return Text("%(question)s?", question=joined[0])
-        return Text("%(first)s and more?" if self.how == "all" else "%(first)s or other?", first=joined[0])
+            return Text("Not: %(question)s", question=first)
+        if len(self.parts) == 1:
+            return first
+        sentence = N_("%(first)s And %(n)s more") if self.how == "all" else N_("%(first)s Or %(n)s more")
+        return Text(sentence.msgid, first=first, n=len(self.parts) - 1)
 
 
 def parse(raw: Any, conditions: Mapping[str, Any], depth: int = 0) -> Rule:
-    """Read a rule. Raises :class:`Invalid` by field, in the shape of the input."""
+    """Read a rule. Raises :class:`Invalid` with every mistake, in the shape of the input."""
     if not isinstance(raw, Mapping) or not raw:
         raise Invalid(N_("Choose what to ask"))
     word = next((how for how in ("all", "any", "not") if how in raw), None)
     if word is None:
         return Rule("is", (_condition(raw, conditions),))
-    if depth > 1 or len(raw) != 1:
+    if len(raw) != 1:
+        raise Invalid(N_("Name one of all, any and not, and nothing beside it"))
+    if depth > 1:
         raise Invalid(N_("Conditions can be grouped once"))
-    parts = [raw[word]] if word == "not" else raw[word]
-    if not isinstance(parts, list) or not 1 <= len(parts) <= MOST:
-        raise Invalid(Text("Ask 1 to %(n)s things", n=MOST))
-    return Rule(word, tuple(parse(part, conditions, depth + 1) for part in parts))
+    if word == "not":
+        return Rule(word, (_part(raw[word], conditions, depth, word),))
+    if not isinstance(raw[word], list) or not 1 <= len(raw[word]) <= MOST:
+        raise Invalid({word: [Text("Ask 1 to %(n)s things", n=MOST)]})
+    return Rule(word, _parts(raw[word], conditions, depth, word))
+
+
+def _parts(raw: list[Any], conditions: Mapping[str, Any], depth: int, word: str) -> tuple[Rule, ...]:
+    """All parts of a group; what is wrong with any of them stands at its number."""
+    parts, mistakes = [], {}
+    for number, part in enumerate(raw):
+        try:
+            parts.append(parse(part, conditions, depth + 1))
+        except Invalid as error:
+            mistakes[number] = error.messages.get("_", error.messages)
+    if mistakes:
+        raise Invalid({word: mistakes})
+    return tuple(parts)
+
+
+def _part(raw: Any, conditions: Mapping[str, Any], depth: int, word: str) -> Rule:
+    try:
+        return parse(raw, conditions, depth + 1)
+    except Invalid as error:
+        raise Invalid({word: error.messages.get("_", error.messages)}) from None
 
 
 def _condition(raw: Mapping[str, Any], conditions: Mapping[str, Any]) -> Any:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
+
+from flowserver.domain.localtime import instant
 
 
 class Reachable(Protocol):
@@ -46,20 +48,6 @@ def may_send(contact: Reachable | None, channel: str, class_: str, suppressed: b
     if class_ != "marketing" or consent == "given":
         return None
     return "unsubscribed" if consent == "withdrawn" else "no_consent"
-
-
-def instant(day: date, wall: time, zone: ZoneInfo) -> datetime:
-    """The UTC instant of a wall-clock time. A skipped time moves to the first that exists; of a doubled one, the first."""
-    local = datetime.combine(day, wall, zone).replace(fold=0)
-    found = local.astimezone(UTC)
-    if found.astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None):
-        return found
-    before, after = local.replace(fold=1).astimezone(UTC), found  # the change lies between the two
-    offset = after.astimezone(zone).utcoffset()
-    while after - before > timedelta(seconds=1):
-        middle = before + (after - before) / 2
-        before, after = (before, middle) if middle.astimezone(zone).utcoffset() == offset else (middle, after)
-    return after.replace(microsecond=0)
 
 
 def quiet_until(now: datetime, zone: ZoneInfo, quiet_from: str, quiet_to: str) -> datetime | None:

@@ -8,6 +8,28 @@ from datetime import datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+EVENTS = frozenset(
+    {
+        "contact_created",
+        "list_joined",  # subject: the list's id
+        "tag_added",  # subject: the tag
+        "field_changed",  # subject: the field's key
+        "score_changed",
+        "consent_changed",
+        "form_filled",  # subject: the form's id
+        "email_sent",
+        "email_opened",
+        "email_clicked",
+        "email_bounced",
+        "email_failed",
+        "sms_sent",
+        "sms_delivered",
+        "sms_failed",
+        "unsubscribed",
+    }
+)
+"""The words for what can happen to a contact. Other words are custom events, which come in from outside."""
+
 
 @dataclass(slots=True)
 class Contact:
@@ -27,6 +49,7 @@ class Contact:
     status: str = "active"  # active, suppressed, bounced
     owner_id: int | None = None
     locale: str = ""
+    paused_until: datetime | None = None  # asked for no marketing messages until then
     tags: set[str] = field(default_factory=set)  # names; loaded where a node needs "tags"
     lists: set[int] = field(default_factory=set)  # ids; loaded where a node needs "lists"
 
@@ -127,8 +150,11 @@ class Context(Protocol):
     def send(self, batch: Sequence[Item], channel: str, settings: Mapping[str, Any]) -> Sequence[Plan]:
         """Plan one message per item through ``channel`` (``email``, ``sms``); an answer each, in order."""
 
-    def change_contact(self, item: Item, **changes: Any) -> None:
-        """Change core fields or ``fields={key: value}`` (``None`` clears); raises ``field_changed`` where it differs."""
+    def change_contact(self, item: Item, **changes: Any) -> bool:
+        """Change core fields or ``fields={key: value}`` (``None`` clears); raises ``field_changed`` where it differs.
+
+        ``False``, and nothing is changed, when a value does not fit its field (a word for a number).
+        """
 
     def add_tag(self, item: Item, tag: str) -> bool:
         """Put a tag on; ``False`` when it was there."""

@@ -94,6 +94,13 @@ class Enrollment(OfWorkspace, Base):
             postgresql_where=sa.text("due_at IS NOT NULL AND NOT held"),
             sqlite_where=sa.text("due_at IS NOT NULL AND NOT held"),
         ),
+        sa.Index(
+            "ix_enrollment_held",
+            "flow_id",
+            "contact_id",
+            postgresql_where=sa.text("held"),
+            sqlite_where=sa.text("held"),
+        ),
         sa.Index("ix_enrollment_contact", "contact_id"),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -28,6 +29,36 @@ class Settings(ma.Schema):
 
     error_messages = {"unknown": N_("Unknown setting"), "type": N_("Write the settings as an object")}
 
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        """Say what marshmallow says by itself in our words; what a node says it says."""
+        field_obj.error_messages = {
+            key: said if isinstance(said, Text) else _WORDS.get(key, _WORDS["invalid"])
+            for key, said in field_obj.error_messages.items()
+        }
+        if isinstance(field_obj, fields.List):
+            self.on_bind_field(field_name, field_obj.inner)
+
+
+_WORDS = {
+    "required": N_("Fill this in"),
+    "null": N_("Fill this in, or leave it out"),
+    "invalid": N_("This cannot be used here"),
+    "type": N_("Write the settings as an object"),
+}
+
+
+def length(most: int, field: str = "_schema") -> Callable[[Any], None]:
+    """A validator: text of at most ``most`` characters. Schema validators name the ``field``."""
+
+    def validate(value: Any) -> None:
+        if len(str(value)) > most:
+            raise ma.ValidationError(Text("Use %(n)s characters at most", n=f"{most:,}"), field)
+
+    return validate
+
+
+BY_KEY = ("step", "field")  # sources whose objects go by a key; all others have a number
+
 
 class Ref(fields.Field[Any]):
     """A reference to an object of the workspace: an id in the database, a name in text.
@@ -41,9 +72,11 @@ class Ref(fields.Field[Any]):
         self.source = source
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
-            raise ma.ValidationError(N_("Choose one"))
-        return value
+        if isinstance(value, str) and 1 <= len(value.strip()) <= 120:
+            return value.strip()
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0 and self.source not in BY_KEY:
+            return value
+        raise ma.ValidationError(N_("Choose one"))
 
 
 class Duration(fields.Field[Any]):
@@ -72,12 +105,18 @@ class ChoiceOf(wtforms.SelectField):
     def __init__(self, label: str = "", source: str = "", **kwargs: Any):
         self.source = source
         kwargs.setdefault("validate_choice", False)  # the settings' rules and the resolver check it
-        super().__init__(label, choices=[], coerce=_id_or_text, **kwargs)
+        super().__init__(label, choices=[], coerce=_text if source in BY_KEY else _id_or_text, **kwargs)
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
 
 
 def _id_or_text(value: Any) -> Any:
-    text = "" if value is None else str(value)
-    return int(text) if text.isdigit() else text
+    return int(_text(value)) if _WHOLE.fullmatch(_text(value)) else _text(value)
+
+
+_WHOLE = re.compile("[0-9]{1,18}")
 
 
 class DurationField(wtforms.Field):
@@ -98,11 +137,21 @@ class DurationField(wtforms.Field):
         if formdata is not None and f"{self.name}-amount" in formdata:
             self.amount = formdata.get(f"{self.name}-amount", "").strip()
             self.unit = formdata.get(f"{self.name}-unit", "days")
-            self.data = {self.unit: int(self.amount) if self.amount.lstrip("-").isdigit() else self.amount}
+            self.data = {self.unit: int(self.amount) if _AMOUNT.fullmatch(self.amount) else self.amount}
+
+
+_AMOUNT = re.compile("[+-]?[0-9]{1,9}")
 
 
 class NodeForm(wtforms.Form):
-    """Labels and widgets for a node's settings; the rules stay in ``Settings``."""
+    """Labels and widgets for a node's settings; the rules stay in ``Settings``.
+
+    ``elsewhere`` names settings that a page of their own asks for (the text of a message, the rule of a branch).
+    ``shows`` says which answer a question follows: ``{"date": "kind=date", "time": "kind=time|date"}``.
+    """
+
+    elsewhere: ClassVar[frozenset[str]] = frozenset()
+    shows: ClassVar[Mapping[str, str]] = {}
 
     def to_settings(self) -> dict[str, Any]:
         """What was filled in, in the shape of the settings; empty optional answers are left out."""
@@ -117,6 +166,10 @@ class NodeForm(wtforms.Form):
 # --- nodes ---------------------------------------------------------------------------------------------
 
 
+NEEDS = frozenset({"tags", "lists", "fields", "messages", "events", "suppression", "caps"})
+"""What a node can ask the engine to load for a batch before it decides; the contact itself is always there."""
+
+
 class Node:
     """A type of step. ``name`` is stored in saved flows: never rename it."""
 
@@ -125,7 +178,7 @@ class Node:
     icon: ClassVar[str] = "flow"  # a symbol of templates/macros/icons.html
     group: ClassVar[str] = ""
     revision: ClassVar[int] = 1
-    needs: ClassVar[frozenset[str]] = frozenset()  # "tags", "lists", "messages", "events", "suppression", "caps"
+    needs: ClassVar[frozenset[str]] = frozenset()  # of NEEDS
 
     class Settings(Settings):
         """No settings."""
@@ -144,12 +197,24 @@ class Node:
     @classmethod
     def load(cls, raw: Mapping[str, Any], revision: int = 1) -> dict[str, Any]:
         """Check raw settings. Returns them cleaned; raises :class:`Invalid` with a message per field."""
-        if revision != cls.revision:
-            raw = cls.upgrade(raw, revision)
+        settings, mistakes = cls.checked(raw, revision)
+        if mistakes:
+            raise Invalid(mistakes)
+        return settings
+
+    @classmethod
+    def checked(cls, raw: Mapping[str, Any], revision: int = 1) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Raw settings cleaned, without those that break a rule, and what is wrong with these, by field.
+
+        So an editor can show an unfinished step: a node never meets a setting of the wrong type.
+        """
+        if isinstance(revision, bool) or revision not in range(1, cls.revision + 1):
+            return {}, {"rev": [N_("This step comes from a newer flowserver")]}
         try:
-            return dict(cls.Settings().load(dict(raw)))
+            return dict(cls.Settings().load(cls.upgrade(raw, revision) if revision != cls.revision else dict(raw))), {}
         except ma.ValidationError as error:
-            raise Invalid(error.normalized_messages()) from None
+            sound = error.valid_data
+            return dict(sound) if isinstance(sound, dict) else {}, dict(error.normalized_messages())
 
     def summary(self, names: Names) -> str:
         """The step in a few words, as its card shows it."""
@@ -201,6 +266,10 @@ class Action(Node):
     def execute(self, batch: Sequence[Item], ctx: Context) -> Sequence[Outcome]:
         """Decide for every item that arrives: one outcome each, in order."""
         raise NotImplementedError
+
+    def hears(self) -> frozenset[str]:
+        """The event types this step may wait for."""
+        return frozenset()
 
     def resume(self, batch: Sequence[Item], ctx: Context) -> Sequence[Outcome]:
         """Decide for items that had parked here and are due again. By default as on arrival (a held send)."""

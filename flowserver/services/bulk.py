@@ -7,6 +7,7 @@ never a user's words.
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
@@ -14,11 +15,13 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 
 from flowserver.extensions import Base, UtcDateTime
 
 Rows = Sequence[Sequence[Any]]
+FEW = 50
 
 
 def is_postgres(connection: sa.Connection) -> bool:
@@ -27,7 +30,7 @@ def is_postgres(connection: sa.Connection) -> bool:
 
 
 def insert(connection: sa.Connection, table: str, columns: tuple[str, ...], rows: Rows) -> None:
-    """Insert rows; a duplicate of a unique key raises ``IntegrityError``."""
+    """Insert rows; a duplicate of a unique key raises what :func:`is_duplicate` knows."""
     if not rows:
         return
     if is_postgres(connection):
@@ -41,16 +44,34 @@ def insert(connection: sa.Connection, table: str, columns: tuple[str, ...], rows
         )
 
 
-def insert_new(connection: sa.Connection, table: str, columns: tuple[str, ...], rows: Rows) -> None:
-    """Insert rows and leave out those whose unique key is taken."""
+def insert_new(connection: sa.Connection, table: str, columns: tuple[str, ...], rows: Rows) -> int:
+    """Insert rows and leave out those whose unique key is taken. Returns how many went in."""
     if not rows:
-        return
+        return 0
     if is_postgres(connection):
-        _copy_through(connection, table, columns, rows)
-    else:
-        marks = ", ".join("?" * len(columns))
-        statement = f"INSERT INTO {_quoted(table)} ({_names(columns)}) VALUES ({marks}) ON CONFLICT DO NOTHING"
-        _many(connection, statement, _lite(table, columns, rows))
+        return (_few_new if len(rows) <= FEW else _copy_through)(connection, table, columns, rows)
+    marks = ", ".join("?" * len(columns))
+    statement = f"INSERT INTO {_quoted(table)} ({_names(columns)}) VALUES ({marks}) ON CONFLICT DO NOTHING"
+    return _many(connection, statement, _lite(table, columns, rows))
+
+
+def insert_returning(
+    connection: sa.Connection, table: sa.Table, columns: tuple[str, ...], rows: Rows, returning: tuple[str, ...]
+) -> list[tuple[Any, ...]]:
+    """Insert rows and leave out those whose unique key is taken. Returns ``returning`` of those that went in."""
+    if not rows:
+        return []
+    make = postgresql.insert if is_postgres(connection) else sqlite.insert
+    statement: Any = make(table).on_conflict_do_nothing().returning(*(table.c[name] for name in returning))
+    given = [dict(zip(columns, row, strict=True)) for row in rows]
+    return [tuple(row) for row in connection.execute(statement, given)]
+
+
+def lock_name(connection: sa.Connection, number: int, shared: bool = False) -> None:
+    """Hold a lock named by a number until the transaction ends. SQLite has one writer, so nothing is to be done there."""
+    if is_postgres(connection):
+        lock = sa.func.pg_advisory_xact_lock_shared if shared else sa.func.pg_advisory_xact_lock
+        connection.execute(sa.select(lock(number)))
 
 
 def update(connection: sa.Connection, table: str, columns: tuple[str, ...], rows: Rows, where: str = "") -> int:
@@ -68,6 +89,22 @@ def update(connection: sa.Connection, table: str, columns: tuple[str, ...], rows
 def ids_in(column: sa.ColumnElement[Any], ids: Iterable[int]) -> sa.ColumnElement[bool]:
     """``column`` is one of ``ids``: one bound value however many there are, so the statement stays cached."""
     return _InIds(column, sa.literal(list(ids), _Ids()))
+
+
+def is_duplicate(error: BaseException, table: str) -> bool:
+    """Whether an exception says that a unique key of ``table`` was taken, from either database, wrapped or not."""
+    raw: Any = getattr(error, "orig", error)
+    if isinstance(raw, sqlite3.IntegrityError):
+        return f"UNIQUE constraint failed: {table}." in str(raw)
+    return getattr(raw, "sqlstate", "") == "23505" and raw.diag.table_name == table
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether an exception is the database's trouble (away, locked, a deadlock), not that of the rows in hand."""
+    raw: Any = getattr(error, "orig", error)
+    if isinstance(raw, sqlite3.Error):
+        return isinstance(raw, sqlite3.OperationalError)
+    return any(cls.__name__ in ("OperationalError", "InterfaceError") for cls in type(raw).__mro__)
 
 
 def now_text(value: datetime) -> str:
@@ -92,7 +129,20 @@ def _copy(connection: sa.Connection, table: str, columns: tuple[str, ...], rows:
             write(_dumped(row, converters) if converters else row)
 
 
-def _copy_through(connection: sa.Connection, table: str, columns: tuple[str, ...], rows: Rows) -> None:
+def _few_new(connection: sa.Connection, table: str, columns: tuple[str, ...], rows: Rows) -> int:
+    """A handful of rows is not worth a temporary table."""
+    names = _names([_column_name(table, column) for column in columns])
+    marks = ", ".join(["%s"] * len(columns))
+    converters = _json_columns(table, columns)
+    with _cursor(connection) as cursor:
+        cursor.executemany(
+            f"INSERT INTO {_quoted(table)} ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING",
+            [_dumped(row, converters) if converters else row for row in rows],
+        )
+        return int(cursor.rowcount)
+
+
+def _copy_through(connection: sa.Connection, table: str, columns: tuple[str, ...], rows: Rows) -> int:
     """COPY knows no ON CONFLICT: copy to a temporary table first."""
     names = _names([_column_name(table, column) for column in columns])
     with _cursor(connection) as cursor:
@@ -104,7 +154,9 @@ def _copy_through(connection: sa.Connection, table: str, columns: tuple[str, ...
             for row in rows:
                 copy.write_row(_dumped(row, converters) if converters else row)
         cursor.execute(f"INSERT INTO {_quoted(table)} ({names}) SELECT {names} FROM new_{table} ON CONFLICT DO NOTHING")
+        count = int(cursor.rowcount)
         cursor.execute(f"TRUNCATE new_{table}")
+        return count
 
 
 def _update_arrays(connection: sa.Connection, table: str, columns: tuple[str, ...], rows: Rows, where: str) -> int:
@@ -214,8 +266,6 @@ def _lite_converters(table: str, columns: tuple[str, ...]) -> tuple[tuple[int, C
 
 @cache
 def _pg_type(table: str, column: str) -> str:
-    from sqlalchemy.dialects import postgresql
-
     kind = str(_column(table, column).type.compile(dialect=postgresql.dialect()))
     return "text" if kind.startswith("VARCHAR") else kind
 

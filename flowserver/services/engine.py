@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,8 +21,9 @@ from flask import current_app
 
 from flowserver import clock, jobqueue
 from flowserver.domain import context as ctx
-from flowserver.domain import definition, planner
+from flowserver.domain import definition, people, planner
 from flowserver.domain.steps import Contact, Fact, Item, Sent
+from flowserver.errors import Invalid
 from flowserver.extensions import db
 from flowserver.models import (
     Connection,
@@ -30,6 +31,7 @@ from flowserver.models import (
     Decision,
     Enrollment,
     Event,
+    Field,
     Flow,
     FlowVersion,
     Membership,
@@ -41,7 +43,7 @@ from flowserver.models import (
 )
 from flowserver.models import Contact as ContactRow
 from flowserver.nodes.catalogue import actions, triggers
-from flowserver.services import bulk
+from flowserver.services import bulk, flow_state
 
 log = structlog.get_logger()
 
@@ -76,7 +78,10 @@ _ENROLLMENT_COLUMNS = (
 
 
 def compiled(version_id: int) -> definition.Compiled:
-    """The compiled form of a published version; versions never change, so the application keeps it."""
+    """The compiled form of a published version; versions never change, so the application keeps it.
+
+    Raises :class:`Invalid` when this release cannot read it any more.
+    """
     kept: dict[int, definition.Compiled] = current_app.extensions.setdefault("versions", {})
     if version_id not in kept:
         t = FlowVersion.__table__.c
@@ -124,7 +129,7 @@ def batch(most: int = BATCH) -> int:
             return _attempt(now, most, None, claimed)
     except Exception as error:
         db.session.rollback()
-        if not claimed:
+        if not claimed or bulk.is_outage(error):
             raise
         log.warning("advance.halving", enrollments=len(claimed), why=type(error).__name__)
         _in_halves(now, claimed, error)
@@ -154,6 +159,8 @@ def _in_halves(now: datetime, ids: list[int], error: Exception) -> None:
             _attempt(now, len(half), half, [])
         except Exception as mistake:
             db.session.rollback()
+            if bulk.is_outage(mistake):
+                raise
             _in_halves(now, half, mistake)
 
 
@@ -162,11 +169,15 @@ def _attempt(now: datetime, most: int, only: list[int] | None, claimed: list[int
     statement = _CLAIM if only is None else _CLAIM.where(bulk.ids_in(_E.id, only))
     rows = [tuple(row) for row in connection.execute(statement, {"now": now, "most": most}).all()]
     claimed.extend(row[0] for row in rows)
-    if rows:
-        wishes, places = decide(now, rows)
-        write(connection, now, wishes, places)
-        _ring(wishes, places, now)
+    if not rows:
+        db.session.commit()
+        return 0
+    decided = decide(now, rows)
+    write(connection, now, decided)
+    _ring(decided.wishes)
     db.session.commit()
+    for flow_id in decided.broken:
+        flow_state.pause_by_engine(flow_id, "broken")
     return len(rows)
 
 
@@ -184,38 +195,62 @@ class Facts:
     owners: Mapping[int, str]
 
 
-def decide(now: datetime, rows: Sequence[Any]) -> tuple[ctx.Wishes, list[planner.Place]]:
+@dataclass(slots=True)
+class Decided:
+    """What a batch wants written."""
+
+    wishes: ctx.Wishes = field(default_factory=ctx.Wishes)
+    places: list[planner.Place] = field(default_factory=list)
+    held: list[int] = field(default_factory=list)  # enrollments of paused flows that nobody held yet
+    broken: set[int] = field(default_factory=set)  # flows whose version this release cannot read
+
+
+def decide(now: datetime, rows: Sequence[Any]) -> Decided:
     """Walk all claimed rows through their flows in memory; nothing is written."""
-    versions = {version_id: compiled(version_id) for version_id in {row[2] for row in rows}}
+    decided = Decided()
+    versions = _versions(rows, decided)
     needs: frozenset[str] = frozenset().union(*(flow.needs for flow in versions.values()))
     contacts = _contacts(rows)
     facts = _facts(now, rows, contacts, needs)
-    items = _items(rows, contacts, needs)
-    wishes = ctx.Wishes()
-    places: list[planner.Place] = []
-    for version_id, group in items.items():
-        flow_id = group[0].flow_id
-        flow = facts.flows.get(flow_id)
+    for version_id, group in _items(rows, contacts, needs).items():
+        flow = facts.flows.get(group[0].flow_id)
         if flow is None or flow.state not in ("active", "paused"):
-            places += [
+            decided.places += [
                 planner.Place(item.enrollment_id, item.step, item.visit, end_reason="flow_stopped") for item in group
             ]
-            continue
-        client = facts.clients[flow.workspace_id]
-        suppressed = {(channel, address) for owner, channel, address in facts.suppressed if owner == client.id}
-        batch_context = ctx.BatchContext(
-            now=now,
-            client=client,
-            flow_id=flow_id,
-            version_id=version_id,
-            wishes=wishes,
-            suppressed=suppressed,
-            recent=facts.recent,
-            owners=facts.owners,
-            skip_sends=flow.state == "paused" and flow.pause_mode == "skip",
-        )
-        places += planner.walk(versions[version_id], group, batch_context)
-    return wishes, places
+        elif version_id not in versions or (flow.state == "paused" and flow.pause_mode != "skip"):
+            decided.held += [item.enrollment_id for item in group]
+        else:
+            context = _context(now, flow, version_id, facts, decided.wishes)
+            decided.places += planner.walk(versions[version_id], group, context)
+    return decided
+
+
+def _versions(rows: Sequence[Any], decided: Decided) -> dict[int, definition.Compiled]:
+    """The compiled versions of a batch. A flow whose version cannot be read will be paused; its people wait."""
+    found: dict[int, definition.Compiled] = {}
+    for version_id, flow_id in {(row[2], row[1]) for row in rows}:
+        try:
+            found[version_id] = compiled(version_id)
+        except Invalid as error:
+            log.error("advance.broken_version", version=version_id, flow=flow_id, why=str(error)[:300])
+            decided.broken.add(flow_id)
+    return found
+
+
+def _context(now: datetime, flow: Any, version_id: int, facts: Facts, wishes: ctx.Wishes) -> ctx.BatchContext:
+    client = facts.clients[flow.workspace_id]
+    return ctx.BatchContext(
+        now=now,
+        client=client,
+        flow_id=flow.id,
+        version_id=version_id,
+        wishes=wishes,
+        suppressed={(channel, address) for owner, channel, address in facts.suppressed if owner == client.id},
+        recent=facts.recent,
+        owners=facts.owners,
+        skip_sends=flow.state == "paused" and flow.pause_mode == "skip",
+    )
 
 
 def _contacts(rows: Sequence[Any]) -> dict[int, Contact]:
@@ -254,7 +289,7 @@ def _items(rows: Sequence[Any], contacts: Mapping[int, Contact], needs: frozense
 
 def _facts(now: datetime, rows: Sequence[Any], contacts: Mapping[int, Contact], needs: frozenset[str]) -> Facts:
     flows = _flows({row[1] for row in rows})
-    clients = _clients({contact.workspace_id for contact in contacts.values()})
+    clients = _clients({contact.workspace_id for contact in contacts.values()}, "fields" in needs)
     if "tags" in needs:
         _load_tags(contacts)
     if "lists" in needs:
@@ -276,7 +311,7 @@ def _flows(ids: Iterable[int]) -> dict[int, Any]:
     return {row.id: row for row in db.session.connection().execute(query)}
 
 
-def _clients(ids: set[int]) -> dict[int, ctx.Client]:
+def _clients(ids: set[int], with_fields: bool) -> dict[int, ctx.Client]:
     connection = db.session.connection()
     t, k = Workspace.__table__.c, Connection.__table__.c
     ways: dict[int, dict[str, int]] = defaultdict(dict)
@@ -286,6 +321,7 @@ def _clients(ids: set[int]) -> dict[int, ctx.Client]:
     for workspace_id, channel, connection_id in connection.execute(query):
         ways[workspace_id].setdefault(channel, connection_id)
     heard = _heard(ids)
+    fields = _fields(ids) if with_fields else {}
     columns = (t.id, t.time_zone, t.quiet_from, t.quiet_until, t.cap_day, t.cap_week, t.notify_email)
     return {
         row.id: ctx.Client(
@@ -298,23 +334,45 @@ def _clients(ids: set[int]) -> dict[int, ctx.Client]:
             ways[row.id],
             row.notify_email,
             heard[row.id],
+            fields.get(row.id, {}),
+            people.Customs.of(row.country, row.locale),
         )
-        for row in connection.execute(sa.select(*columns).where(bulk.ids_in(t.id, ids)))
+        for row in connection.execute(sa.select(*columns, t.country, t.locale).where(bulk.ids_in(t.id, ids)))
     }
 
 
+def _fields(ids: set[int]) -> dict[int, dict[str, tuple[str, tuple[str, ...]]]]:
+    """The custom fields of these clients, so that what a step writes has the field's type."""
+    t = Field.__table__.c
+    found: dict[int, dict[str, tuple[str, tuple[str, ...]]]] = defaultdict(dict)
+    query = sa.select(t.workspace_id, t.key, t.type, t.choices).where(bulk.ids_in(t.workspace_id, ids))
+    for workspace_id, key, type_, choices in db.session.connection().execute(query):
+        found[workspace_id][key] = (type_, tuple(choices or ()))
+    return found
+
+
 def _heard(ids: set[int]) -> dict[int, frozenset[str]]:
-    """Event types that live flows of these clients start with."""
+    """Event types that live flows of these clients start with or wait for."""
     t = Flow.__table__.c
-    query = (
-        sa.select(t.workspace_id, t.trigger_type)
-        .distinct()
-        .where(bulk.ids_in(t.workspace_id, ids), t.state == "active")
+    query = sa.select(t.workspace_id, t.version_id).where(
+        bulk.ids_in(t.workspace_id, ids), t.state.in_(("active", "paused")), t.version_id.is_not(None)
     )
     found: dict[int, frozenset[str]] = defaultdict(frozenset)
-    for workspace_id, trigger in db.session.connection().execute(query):
-        found[workspace_id] |= frozenset(triggers()[trigger].listens_to)
+    for workspace_id, version_id in db.session.connection().execute(query).all():
+        found[workspace_id] |= _hears(version_id)
     return found
+
+
+def _hears(version_id: int) -> frozenset[str]:
+    """Event types that a version starts with or waits for; kept beside the compiled versions, but smaller."""
+    kept: dict[int, frozenset[str]] = current_app.extensions.setdefault("hears", {})
+    if version_id not in kept:
+        try:
+            flow = compiled(version_id)
+        except Invalid:  # it is paused as soon as somebody in it is due
+            return frozenset()
+        kept[version_id] = frozenset(flow.trigger.listens_to).union(*(s.node.hears() for s in flow.steps.values()))
+    return kept[version_id]
 
 
 def _load_tags(contacts: Mapping[int, Contact]) -> None:
@@ -394,12 +452,12 @@ def _messages(ids: Sequence[int]) -> dict[int, dict[str, Sent]]:
 
 def _events(rows: Sequence[Any]) -> dict[int, list[Fact]]:
     """Events of contacts who had parked, since the first of them did."""
-    parked = {row[len(_RUN)]: row[5] for row in rows if row[5]}
+    parked = [(row[len(_RUN)], row[5]) for row in rows if row[5]]
     if not parked:
         return {}
     t = Event.__table__.c
     query = sa.select(t.contact_id, t.type, t.at, t.subject, t.data).where(
-        bulk.ids_in(t.contact_id, parked), t.at >= min(parked.values())
+        bulk.ids_in(t.contact_id, {contact for contact, _ in parked}), t.at >= min(since for _, since in parked)
     )
     found: dict[int, list[Fact]] = defaultdict(list)
     for contact_id, *fact in db.session.connection().execute(query):
@@ -410,9 +468,12 @@ def _events(rows: Sequence[Any]) -> dict[int, list[Fact]]:
 # --- writing -----------------------------------------------------------------------------------------------
 
 
-def write(connection: sa.Connection, now: datetime, wishes: ctx.Wishes, places: Sequence[planner.Place]) -> None:
+def write(connection: sa.Connection, now: datetime, decided: Decided) -> None:
     """Write everything a batch decided, in bulk, inside the caller's transaction."""
-    _write_places(connection, now, places)
+    wishes = decided.wishes
+    _write_places(connection, now, decided.places)
+    if decided.held:
+        connection.execute(Enrollment.__table__.update().where(bulk.ids_in(_E.id, decided.held)).values(held=True))
     bulk.insert(connection, "decision", ctx.DECISION_COLUMNS, wishes.decisions)
     bulk.insert(connection, "message", ctx.MESSAGE_COLUMNS, wishes.messages)
     _write_contacts(connection, now, wishes)
@@ -453,29 +514,27 @@ def _write_contacts(connection: sa.Connection, now: datetime, wishes: ctx.Wishes
 
 
 def _write_tags(connection: sa.Connection, now: datetime, wishes: ctx.Wishes) -> None:
-    if not wishes.tags_added and not wishes.tags_removed:
+    if not wishes.tags:
         return
-    names = {(workspace, name) for workspace, _, name in (*wishes.tags_added, *wishes.tags_removed)}
+    names = {(workspace, name) for workspace, _, name in wishes.tags}
     bulk.insert_new(connection, "tag", ("workspace_id", "name", "created_at"), [(w, n, now) for w, n in sorted(names)])
     t = Tag.__table__.c
-    query = sa.select(t.workspace_id, t.name, t.id).where(t.name.in_({name for _, name in names}))
-    ids = {(workspace, name): tag for workspace, name, tag in connection.execute(query)}
-    columns = ("tag_id", "contact_id", "workspace_id", "added_at")
-    added = [(ids[workspace, name], contact, workspace, now) for workspace, contact, name in wishes.tags_added]
-    bulk.insert_new(connection, "contact_tag", columns, added)
-    _remove(
-        connection,
-        ContactTag.__table__,
-        "tag_id",
-        [(ids[w, name], contact) for w, contact, name in wishes.tags_removed],
+    query = sa.select(t.workspace_id, t.name, t.id).where(
+        bulk.ids_in(t.workspace_id, {workspace for workspace, _ in names}), t.name.in_({name for _, name in names})
     )
+    ids = {(workspace, name): tag for workspace, name, tag in connection.execute(query)}
+    links = [(ids[workspace, name], contact, workspace, on) for (workspace, contact, name), on in wishes.tags.items()]
+    columns = ("tag_id", "contact_id", "workspace_id", "added_at")
+    bulk.insert_new(connection, "contact_tag", columns, [(*link, now) for *link, on in links if on])
+    _remove(connection, ContactTag.__table__, "tag_id", [(tag, contact) for tag, contact, _, on in links if not on])
 
 
 def _write_lists(connection: sa.Connection, now: datetime, wishes: ctx.Wishes) -> None:
     columns = ("list_id", "contact_id", "workspace_id", "joined_at")
-    joined = [(list_id, contact, workspace, now) for workspace, contact, list_id in wishes.joined]
+    joined = [(list_id, contact, workspace, now) for (workspace, contact, list_id), on in wishes.lists.items() if on]
+    left = [(list_id, contact) for (_, contact, list_id), on in wishes.lists.items() if not on]
     bulk.insert_new(connection, "membership", columns, joined)
-    _remove(connection, Membership.__table__, "list_id", [(list_id, contact) for _, contact, list_id in wishes.left])
+    _remove(connection, Membership.__table__, "list_id", left)
 
 
 def _remove(connection: sa.Connection, table: Any, column: str, pairs: list[tuple[int, int]]) -> None:
@@ -487,7 +546,7 @@ def _remove(connection: sa.Connection, table: Any, column: str, pairs: list[tupl
         connection.execute(table.delete().where(table.c[column] == key, bulk.ids_in(table.c.contact_id, contacts)))
 
 
-def _ring(wishes: ctx.Wishes, places: Sequence[planner.Place], now: datetime) -> None:
+def _ring(wishes: ctx.Wishes) -> None:
     for connection_id in {row[5] for row in wishes.messages if row[14] == "planned"}:
         jobqueue.wake_after_commit(db.session, "deliver", connection_id)
     if wishes.events:
@@ -498,28 +557,27 @@ def _ring(wishes: ctx.Wishes, places: Sequence[planner.Place], now: datetime) ->
 
 
 def _fail(now: datetime, enrollment_id: int, error: Exception) -> None:
-    """Mark the one at fault as failed, with the reason on its timeline; a flow that fails again and again is paused."""
-    from flowserver.services import flow_state
+    """End the one at fault as failed, with the reason on its timeline; a flow that fails again and again is paused.
 
+    Another worker may have carried it on meanwhile: then nothing is done.
+    """
     log.error("advance.failed", enrollment=enrollment_id, exc_info=error)
     connection = db.session.connection()
     row = connection.execute(
-        sa.select(_E.flow_id, _E.workspace_id, _E.step, _E.visit).where(_E.id == enrollment_id)
-    ).one()
-    failures = connection.scalar(
-        sa.select(sa.func.count()).where(
-            _E.flow_id == row.flow_id, _E.end_reason == "failed", _E.ended_at >= now - timedelta(hours=1)
-        )
-    )
-    if isinstance(error, planner.Runaway | sa.exc.IntegrityError) or (failures or 0) >= FAILURES_THAT_PAUSE:
-        reason = "runaway" if isinstance(error, planner.Runaway | sa.exc.IntegrityError) else "failing"
-        flow_state.pause_by_engine(row.flow_id, reason, step=row.step)
+        sa.select(_E.flow_id, _E.workspace_id, _E.step, _E.visit)
+        .where(_E.id == enrollment_id, _E.due_at <= now, ~_E.held)
+        .with_for_update(skip_locked=True, key_share=True)
+    ).one_or_none()
+    if row is None:
+        db.session.commit()
         return
-    connection.execute(
-        Enrollment.__table__.update()
-        .where(_E.id == enrollment_id)
-        .values(due_at=None, ended_at=now, end_reason="failed", parked_at=None, awaits=None)
-    )
+    again = isinstance(error, planner.Runaway) or bulk.is_duplicate(error, "message")
+    if again or _failures(row.flow_id, now) >= FAILURES_THAT_PAUSE:
+        db.session.rollback()
+        flow_state.pause_by_engine(row.flow_id, "runaway" if again else "failing", step=row.step)
+        return
+    ended = {"due_at": None, "ended_at": now, "end_reason": "failed", "parked_at": None, "awaits": None}
+    connection.execute(Enrollment.__table__.update().where(_E.id == enrollment_id).values(**ended))
     connection.execute(
         Decision.__table__.insert().values(
             workspace_id=row.workspace_id,
@@ -532,3 +590,11 @@ def _fail(now: datetime, enrollment_id: int, error: Exception) -> None:
         )
     )
     db.session.commit()
+
+
+def _failures(flow_id: int, now: datetime) -> int:
+    """How many people of a flow failed within the last hour."""
+    query = sa.select(sa.func.count()).where(
+        _E.flow_id == flow_id, _E.end_reason == "failed", _E.ended_at >= now - timedelta(hours=1)
+    )
+    return db.session.connection().scalar(query) or 0

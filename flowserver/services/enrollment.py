@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from flowserver import clock, jobqueue
 from flowserver.domain.definition import Compiled
 from flowserver.domain.steps import Fact
+from flowserver.errors import Invalid
 from flowserver.extensions import db
 from flowserver.models import Contact, Enrollment, Flow, Membership
 from flowserver.nodes.base import span
@@ -48,7 +48,11 @@ def match(events: Sequence[Any], now: datetime) -> int:
     listening = _listening({event.workspace_id for event in events}, {event.type for event in events})
     entered = 0
     for flow in listening:
-        compiled = engine.compiled(flow.version_id)
+        try:
+            compiled = engine.compiled(flow.version_id)
+        except Invalid as error:  # this release cannot read it; whoever records an event is not to blame
+            log.error("enroll.broken_version", version=flow.version_id, flow=flow.id, why=str(error)[:300])
+            continue
         admitted = [
             event
             for event in events
@@ -56,10 +60,19 @@ def match(events: Sequence[Any], now: datetime) -> int:
             and event.type in compiled.trigger.listens_to
             and _may_cause(event, flow.id)
             and (event.at or now) >= flow.activated_at
-            and compiled.trigger.admits(Fact(event.type, event.at or now, event.subject, event.data))
+            and _admits(compiled.trigger, event, now)
         ]
         entered += enter(flow, compiled, admitted, now) if admitted else 0
     return entered
+
+
+def _admits(trigger: Any, event: Any, now: datetime) -> bool:
+    """Whether the trigger lets the event's contact in. One that fails over an odd event lets nobody in, and says so."""
+    try:
+        return bool(trigger.admits(Fact(event.type, event.at or now, event.subject, event.data)))
+    except Exception as error:
+        log.error("enroll.trigger_failed", trigger=trigger.name, event=event.key, exc_info=error)
+        return False
 
 
 def _may_cause(event: Any, flow_id: int) -> bool:
@@ -73,27 +86,31 @@ def _listening(workspaces: set[int], types: set[str]) -> Sequence[Any]:
     names = [name for name, trigger in triggers().items() if types & set(trigger.listens_to)]
     if not names:
         return []
-    query = sa.select(
-        _F.id, _F.workspace_id, _F.version_id, _F.activated_at, _F.state, _F.pause_mode, _F.pause_reason
-    ).where(
+    query = sa.select(_F.id, _F.workspace_id, _F.version_id, _F.activated_at, _F.state, _F.existing_after).where(
         bulk.ids_in(_F.workspace_id, workspaces),
         _F.trigger_type.in_(names),
         _F.version_id.is_not(None),
-        ~_F.closed,
-        sa.or_(_F.state == "active", sa.and_(_F.state == "paused", _F.pause_reason != "")),
+        _OPEN,
     )
     return db.session.connection().execute(query).all()
 
 
-def enter(flow: Any, compiled: Compiled, events: Sequence[Any], now: datetime) -> int:
-    """Insert one enrollment per contact that the re-entry rule lets in; returns how many.
+# Whether people may enter: not while a person has paused the flow, but while the engine has, which gives its reason.
+_OPEN = sa.and_(~_F.closed, sa.or_(_F.state == "active", sa.and_(_F.state == "paused", _F.pause_reason != "")))
 
-    Concurrent enrollments meet at the unique keys (one live run per contact and flow, one run per event).
+
+def enter(flow: Any, compiled: Compiled, events: Sequence[Any], now: datetime) -> int:
+    """Insert one enrollment per contact that the re-entry rule lets in; returns how many. The contacts are locked.
+
+    Whoever else would enroll them waits: other events for the lock of the contact, "those who already match" for the
+    flow. The unique keys (one live run per contact and flow, one run per event) stand behind that.
     """
+    if flow.existing_after is not None:
+        bulk.lock_name(db.session.connection(), flow.id, shared=True)
     first: dict[int, Any] = {}
     for event in events:
         first.setdefault(event.contact_id, event)
-    barred = _barred(flow.id, compiled, first, now)
+    barred = _barred(flow.id, compiled, list(first), now)
     wait = span(compiled.wait)
     held = flow.state == "paused"
     rows = [
@@ -115,34 +132,35 @@ def enter(flow: Any, compiled: Compiled, events: Sequence[Any], now: datetime) -
         for contact_id, event in first.items()
         if contact_id not in barred
     ]
-    bulk.insert_new(db.session.connection(), "enrollment", COLUMNS, rows)
-    if len(rows) < len(first):
-        log.info("enroll.barred", flow=flow.id, contacts=len(first) - len(rows))
-    if rows and not wait:
+    entered = bulk.insert_new(db.session.connection(), "enrollment", COLUMNS, rows)
+    if entered < len(first):
+        log.info("enroll.barred", flow=flow.id, contacts=len(first) - entered)
+    if entered and not wait:
         jobqueue.wake_after_commit(db.session, "advance")
-    return len(rows)
+    return entered
 
 
 def _data(event: Any) -> Mapping[str, Any] | None:
     return dict(event.data) if event.data else None
 
 
-def _barred(flow_id: int, compiled: Compiled, contacts: Iterable[int], now: datetime) -> set[int]:
+def _barred(flow_id: int, compiled: Compiled, contacts: Sequence[int], now: datetime) -> set[int]:
     """Contacts whom the re-entry rule keeps out. A run that was cancelled before its first step does not count."""
-    query = sa.select(_E.contact_id, _E.due_at, _E.entered_at, _E.ended_at, _E.triggered_at).where(
-        _E.flow_id == flow_id, bulk.ids_in(_E.contact_id, contacts)
+    live, entered = _E.due_at.is_not(None), _E.entered_at.is_not(None)
+    too_soon = _E.ended_at > now - (span(compiled.cooldown) if compiled.cooldown else timedelta(0))
+    keeps_out = sa.or_(live, entered if compiled.reentry == "once" else sa.and_(entered, too_soon))
+    today = sa.and_(entered, _E.triggered_at > now - timedelta(hours=24))
+    query = (
+        sa.select(_E.contact_id)
+        .where(_E.flow_id == flow_id, bulk.ids_in(_E.contact_id, contacts), sa.or_(keeps_out, today))
+        .group_by(_E.contact_id)
+        .having(sa.or_(_count(keeps_out) > 0, _count(today) >= MOST_A_DAY))
     )
-    barred: set[int] = set()
-    today: dict[int, int] = defaultdict(int)
-    cooldown = span(compiled.cooldown) if compiled.cooldown else timedelta(0)
-    for row in db.session.connection().execute(query):
-        today[row.contact_id] += row.triggered_at > now - timedelta(hours=24)
-        live = row.due_at is not None
-        used_up = compiled.reentry == "once" and row.entered_at is not None
-        too_soon = row.ended_at is not None and row.entered_at is not None and row.ended_at + cooldown > now
-        if live or used_up or too_soon or today[row.contact_id] >= MOST_A_DAY:
-            barred.add(row.contact_id)
-    return barred
+    return set(db.session.connection().scalars(query))
+
+
+def _count(condition: Any) -> Any:
+    return sa.func.coalesce(sa.func.sum(sa.case((condition, 1), else_=0)), 0)
 
 
 # --- those who already match ---------------------------------------------------------------------------------
@@ -171,12 +189,15 @@ def _existing(rule: Mapping[str, Any], workspace_id: int) -> sa.Select[tuple[int
 def enroll_existing(flow_id: int, chunk: int = CHUNK) -> int:
     """Let in those who already match, in resumable chunks; returns how many were let in. Commits after each chunk.
 
-    ``flow.existing_after`` remembers how far it came; ``None`` when it is done.
+    ``flow.existing_after`` remembers how far it came; ``None`` when it is done. While the flow is paused by a person,
+    or its door is closed, nobody enters.
     """
     total = 0
     while True:
-        flow = db.session.connection().execute(sa.select(Flow.__table__).where(_F.id == flow_id)).one()
-        if flow.existing_after is None or flow.state not in ("active", "paused"):
+        bulk.lock_name(db.session.connection(), flow_id)
+        query = sa.select(Flow.__table__).where(_F.id == flow_id, _F.existing_after.is_not(None), _OPEN)
+        flow = db.session.connection().execute(query).one_or_none()
+        if flow is None:
             db.session.commit()
             return total
         compiled = engine.compiled(flow.version_id)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -51,87 +52,101 @@ def record(
     """Record one event inside the caller's transaction (the caller commits).
 
     Enrolls the contact into live flows that listen and wakes enrollments that wait for it, all in the same
-    transaction. ``key`` makes a repetition harmless: returns ``False`` when it was seen before.
+    transaction. ``key`` makes a repetition harmless: returns ``False`` when it was seen before. The contact exists.
     """
-    workspace_id = db.session.execute(
-        sa.select(Contact.__table__.c.workspace_id).where(Contact.__table__.c.id == contact_id)
-    ).scalar_one()
+    c = Contact.__table__.c
+    workspace_id = db.session.execute(sa.select(c.workspace_id).where(c.id == contact_id)).scalar_one()
     event = NewEvent(workspace_id, contact_id, type, subject, key or "", at, data, chain, origin, message)
     return bool(record_many([event]))
 
 
 def record_many(events: Sequence[NewEvent]) -> list[NewEvent]:
-    """Record events with one statement; returns those that are new. The caller commits."""
+    """Record events with one statement; returns those that are new. The caller commits.
+
+    Their contacts are locked until then, in id order: so an advance that is just parking one of them is waited for,
+    and its wait is heard; and two events at once cannot both find that the contact has not been in a flow yet.
+    Events of contacts that do not exist (any more) are left out.
+    """
     if not events:
         return []
     db.session.flush()
+    there = lock_contacts({event.contact_id for event in events})
     now = clock.now()
-    fresh = _fresh(events)
-    rows = [
-        (e.workspace_id, e.contact_id, e.type, e.subject, e.key, e.at or now, e.data, e.chain, e.origin, True)
-        for e in fresh
-    ]
-    bulk.insert_new(db.session.connection(), "event", COLUMNS, rows)
+    fresh = _insert([event for event in events if event.contact_id in there], now)
     enrollment.match(fresh, now)
     wake_waiting(fresh, now)
     return fresh
 
 
-def _fresh(events: Sequence[NewEvent]) -> list[NewEvent]:
-    """Events whose key is new; those without one get one that nobody else has."""
+def lock_contacts(ids: Collection[int], skip_locked: bool = False) -> set[int]:
+    """Lock contacts in id order until the transaction ends; returns those that exist (and were free)."""
+    c = Contact.__table__.c
+    query = sa.select(c.id).where(bulk.ids_in(c.id, ids)).order_by(c.id)
+    return set(db.session.connection().scalars(query.with_for_update(key_share=True, skip_locked=skip_locked)))
+
+
+def _insert(events: Sequence[NewEvent], now: datetime) -> list[NewEvent]:
+    """Write events, leave out those whose key is taken; returns the new ones. Those without a key get one nobody has."""
     for event in events:
         event.key = event.key[:120] or uuid.uuid4().hex
-    t = Event.__table__.c
-    seen: set[tuple[int, str]] = set()
-    for workspace_id in {event.workspace_id for event in events}:
-        keys = [event.key for event in events if event.workspace_id == workspace_id]
-        query = sa.select(t.key).where(t.workspace_id == workspace_id, t.key.in_(keys))
-        seen |= {(workspace_id, key) for key in db.session.connection().scalars(query)}
-    fresh = []
+        event.at = event.at or now
+    rows = [
+        (e.workspace_id, e.contact_id, e.type, e.subject, e.key, e.at, e.data, e.chain, e.origin, True) for e in events
+    ]
+    written = set(
+        bulk.insert_returning(db.session.connection(), Event.__table__, COLUMNS, rows, ("workspace_id", "key"))
+    )
+    fresh: dict[tuple[int, str], NewEvent] = {}
     for event in events:
-        if (event.workspace_id, event.key) not in seen:
-            seen.add((event.workspace_id, event.key))
-            fresh.append(event)
-    return fresh
+        if (event.workspace_id, event.key) in written:
+            fresh.setdefault((event.workspace_id, event.key), event)
+    return list(fresh.values())
 
 
 def wake_waiting(events: Sequence[NewEvent], now: datetime) -> None:
-    """Make enrollments that wait for one of these events due at once.
+    """Make enrollments that wait for one of these events due at once. Their contacts are locked.
 
-    The condition stands in the SET, not in the WHERE: on PostgreSQL the update then waits for an advance that is
-    just parking the enrollment, and decides on the row it finally finds. So an event is never missed.
+    A wait that was cut short is no longer a length of time: a pause of the flow does not move it.
     """
-    table = Enrollment.__table__
-    woken = 0
+    waiting: dict[tuple[Any, str], set[int]] = defaultdict(set)
     for event in events:
+        waiting[_E.contact_id, event.type].add(event.contact_id)
         if event.message:
-            enrollment_id, step = event.message
-            where, awaited = _E.id == enrollment_id, f"{event.type}:{step}"
-        else:
-            where, awaited = _E.contact_id == event.contact_id, event.type
-        due = sa.case((sa.and_(_E.awaits == awaited, _E.due_at > now), now), else_=_E.due_at)
-        woken += (
-            db.session.connection()
-            .execute(sa.update(table).where(where, _E.due_at.is_not(None)).values(due_at=due))
-            .rowcount
-        )
+            waiting[_E.id, f"{event.type}:{event.message[1]}"].add(event.message[0])
+    woken = 0
+    for (column, awaited), ids in waiting.items():
+        where = sa.and_(bulk.ids_in(column, ids), _E.awaits == awaited, _E.due_at > now)
+        change = sa.update(Enrollment.__table__).where(where).values(due_at=now, due_kind="absolute")
+        woken += db.session.connection().execute(change).rowcount
     if woken:
         jobqueue.wake_after_commit(db.session, "advance")
 
 
 def match_unmatched(most: int = CHUNK) -> int:
-    """Match events the engine wrote in bulk; each is matched in the transaction that marks it. Returns how many. Commits."""
+    """Match events that were written in bulk; each is matched in the transaction that marks it. Commits.
+
+    Returns how many; those whose contact somebody else is just changing wait for the next look.
+    """
     t = Event.__table__.c
     query = sa.select(Event.__table__).where(~t.matched).order_by(t.id).limit(most).with_for_update(skip_locked=True)
     rows = db.session.connection().execute(query).all()
-    events = [
-        NewEvent(r.workspace_id, r.contact_id, r.type, r.subject, r.key, r.at, r.data, r.chain, r.origin) for r in rows
-    ]
+    contacts = {row.contact_id for row in rows}
+    mine = lock_contacts(contacts, skip_locked=True)
+    gone = contacts - mine - _existing(contacts - mine)
     now = clock.now()
+    events = [
+        NewEvent(r.workspace_id, r.contact_id, r.type, r.subject, r.key, r.at, r.data, r.chain, r.origin)
+        for r in rows
+        if r.contact_id in mine
+    ]
     enrollment.match(events, now)
     wake_waiting(events, now)
-    db.session.execute(
-        sa.update(Event.__table__).where(bulk.ids_in(t.id, [row.id for row in rows])).values(matched=True)
-    )
+    done = [row.id for row in rows if row.contact_id in mine | gone]
+    db.session.execute(sa.update(Event.__table__).where(bulk.ids_in(t.id, done)).values(matched=True))
     db.session.commit()
-    return len(rows)
+    return len(done)
+
+
+def _existing(ids: Collection[int]) -> set[int]:
+    c = Contact.__table__.c
+    return set(db.session.connection().scalars(sa.select(c.id).where(bulk.ids_in(c.id, ids)))) if ids else set()

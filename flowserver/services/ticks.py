@@ -11,6 +11,7 @@ import structlog
 from flowserver import extensions, jobqueue
 from flowserver.extensions import db
 from flowserver.models import Connection, Contact, Enrollment, Event, Flow, Import, Message
+from flowserver.services import flow_state
 
 log = structlog.get_logger()
 
@@ -22,8 +23,10 @@ def tick(now: datetime) -> None:
     with extensions.every_workspace():
         for look in (_advance, _match, _deliver, _leases, _existing, _imports):
             _safely(look, now)
+        if now.second % 10 == 0:
+            _safely(_resumed, now)
         if now.second == 0 and now.minute % 10 == 0:
-            for look in (_signups, _orphans):
+            for look in (_signups, _orphans, _unsettled):
                 _safely(look, now)
 
 
@@ -65,8 +68,16 @@ def _leases(now: datetime) -> None:
 
 def _existing(now: datetime) -> None:
     f = Flow.__table__.c
-    for flow_id in db.session.scalars(sa.select(f.id).where(f.existing_after.is_not(None), f.state == "active")):
+    waiting = sa.and_(f.existing_after.is_not(None), f.state == "active", ~f.closed)
+    for flow_id in db.session.scalars(sa.select(f.id).where(waiting)):
         jobqueue.wake("enroll", flow_id)
+
+
+def _resumed(now: datetime) -> None:
+    """Flows that go on after a pause and still have people to let go."""
+    f = Flow.__table__.c
+    for flow_id in db.session.scalars(sa.select(f.id).where(f.state == "active", f.paused_at.is_not(None))):
+        jobqueue.wake("settle", flow_id)
 
 
 def _imports(now: datetime) -> None:
@@ -79,6 +90,12 @@ def _signups(now: datetime) -> None:
     from flowserver.services import signups
 
     signups.expire(now)
+
+
+def _unsettled(now: datetime) -> None:
+    """People whom a crash left held in a flow that is not paused: nobody would ever find them due."""
+    for flow_id in flow_state.unsettled():
+        jobqueue.wake("settle", flow_id)
 
 
 def _orphans(now: datetime) -> None:

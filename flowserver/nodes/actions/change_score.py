@@ -7,11 +7,11 @@ from typing import Any
 
 import marshmallow as ma
 import wtforms
-from marshmallow import fields, validate
+from marshmallow import fields
 
 from flowserver.domain.steps import Context, Go, Item, Outcome
 from flowserver.nodes import base
-from flowserver.nodes.base import Action, Names, NodeForm
+from flowserver.nodes.base import Action, Names, NodeForm, length
 from flowserver.nodes.conditions.score_compares import WholeNumber
 from flowserver.text import N_, Text
 
@@ -24,7 +24,7 @@ class ChangeScore(Action):
 
     class Settings(base.Settings):
         points = WholeNumber(required=True)
-        reason = fields.String(validate=validate.Length(max=120))
+        reason = fields.String(validate=length(120))
 
         @ma.validates("points")
         def _not_zero(self, value: int, **_: Any) -> None:
@@ -43,6 +43,6 @@ class ChangeScore(Action):
 
     def summary(self, names: Names) -> Text:
         points = self.settings.get("points", 0)
-        if isinstance(points, int) and points < 0:
+        if points < 0:
             return Text("Take off %(n)s points", n=-points)
         return Text("Add %(n)s points", n=points)

@@ -9,7 +9,7 @@ from marshmallow import fields, validate
 
 from flowserver.domain.steps import Context, Item, Leave, Outcome
 from flowserver.nodes import base
-from flowserver.nodes.base import Action, Names, NodeForm
+from flowserver.nodes.base import Action, Names, NodeForm, length
 from flowserver.text import N_, Text
 
 OUTCOMES = [("positive", N_("Positive")), ("neutral", N_("Neutral")), ("negative", N_("Negative"))]
@@ -23,7 +23,7 @@ class End(Action):
     ports = ()
 
     class Settings(base.Settings):
-        label = fields.String(validate=validate.Length(max=60))
+        label = fields.String(validate=length(60))
         outcome = fields.String(
             validate=validate.OneOf([name for name, _ in OUTCOMES], error=N_("Choose positive, neutral or negative"))
         )

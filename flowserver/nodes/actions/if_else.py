@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import marshmallow as ma
 from marshmallow import fields
 
 from flowserver.domain import rules
@@ -26,8 +27,17 @@ class IfElse(Action):
     class Settings(base.Settings):
         if_ = fields.Raw(data_key="if", attribute="if", load_default=None)
 
+        @ma.validates("if_")
+        def _rule(self, value: Any, **_: Any) -> None:
+            try:
+                rules.parse(value, conditions())
+            except Invalid as error:
+                raise ma.ValidationError(error.messages.get("_", error.messages)) from None
+
     class Form(NodeForm):
         """The page puts it together from the forms of the conditions."""
+
+        elsewhere = frozenset({"if"})
 
     def __init__(self, settings: Mapping[str, Any]):
         super().__init__(settings)
@@ -36,15 +46,6 @@ class IfElse(Action):
         except Invalid:
             self.rule = None  # an unfinished draft: `load` says what is wrong
         self.needs = frozenset().union(*(condition.needs for condition in self.asked()))  # type: ignore[misc]
-
-    @classmethod
-    def load(cls, raw: Mapping[str, Any], revision: int = 1) -> dict[str, Any]:
-        settings = super().load(raw, revision)
-        try:
-            rules.parse(settings["if"], conditions())
-        except Invalid as error:
-            raise Invalid({"if": error.messages.get("_", error.messages)}) from None
-        return settings
 
     def asked(self) -> list[Any]:
         """Every condition of the rule."""

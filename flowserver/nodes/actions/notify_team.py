@@ -8,14 +8,15 @@ from typing import Any
 
 import marshmallow as ma
 import wtforms
-from marshmallow import fields, validate
+from marshmallow import fields
 
 from flowserver.domain.steps import Context, Go, Item, Outcome
 from flowserver.nodes import base
-from flowserver.nodes.base import Action, Names, NodeForm, Problem, fix
+from flowserver.nodes.base import Action, Names, NodeForm, Problem, fix, length
 from flowserver.text import N_, Text
 
-_ADDRESS = re.compile(r"^[^@\s,;<>]{1,64}@[^@\s,;<>]{1,250}$")
+_ADDRESS = re.compile(r"[^@\s,;<>]{1,64}@[^@\s,;<>]{1,189}")
+MOST = 10
 
 
 class NotifyTeam(Action):
@@ -25,14 +26,16 @@ class NotifyTeam(Action):
     group = "team"
 
     class Settings(base.Settings):
-        to = fields.List(fields.String(), load_default=list, validate=validate.Length(max=10))
-        subject = fields.String(load_default="", validate=validate.Length(max=300))
-        text = fields.String(load_default="", validate=validate.Length(max=5000))
+        to = fields.List(fields.String(), load_default=list)
+        subject = fields.String(load_default="", validate=length(300))
+        text = fields.String(load_default="", validate=length(5000))
 
         @ma.validates("to")
         def _addresses(self, value: list[str], **_: Any) -> None:
+            if len(value) > MOST:
+                raise ma.ValidationError(Text("Tell %(n)s people at most", n=MOST))
             for address in value:
-                if not _ADDRESS.match(address):
+                if not _ADDRESS.fullmatch(address):
                     raise ma.ValidationError(Text("“%(address)s” is not an e-mail address", address=address[:80]))
 
     class Form(NodeForm):
@@ -49,7 +52,8 @@ class NotifyTeam(Action):
 
         @classmethod
         def from_settings(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
-            return {**settings, "to": ", ".join(settings.get("to", []))}
+            to = settings.get("to")
+            return {**settings, "to": ", ".join(map(str, to)) if isinstance(to, list) else to}
 
     def execute(self, batch: Sequence[Item], ctx: Context) -> Sequence[Outcome]:
         plans = [ctx.notify(item, self.settings["to"]) for item in batch]

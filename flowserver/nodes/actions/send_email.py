@@ -11,7 +11,7 @@ from marshmallow import fields, validate
 
 from flowserver.domain.steps import Context, Go, Item, Outcome, Park, Plan
 from flowserver.nodes import base
-from flowserver.nodes.base import Action, Names, NodeForm, Problem, fix
+from flowserver.nodes.base import Action, Names, NodeForm, Problem, fix, length
 from flowserver.text import N_, Text
 
 CLASSES = [
@@ -36,13 +36,13 @@ class SendEmail(Action):
     needs = frozenset({"suppression", "caps"})
 
     class Settings(base.Settings):
-        title = fields.String(validate=validate.Length(max=120))
-        subject = fields.String(load_default="", validate=validate.Length(max=300))
-        preheader = fields.String(validate=validate.Length(max=300))
+        title = fields.String(validate=length(120))
+        subject = fields.String(load_default="", validate=length(300))
+        preheader = fields.String(validate=length(300))
         body = fields.Raw(load_default=list)
-        text = fields.String(validate=validate.Length(max=100_000))
-        from_name = fields.String(validate=validate.Length(max=120))
-        from_email = fields.Email()
+        text = fields.String(validate=length(100_000))
+        from_name = fields.String(validate=length(120))
+        from_email = fields.Email(error_messages={"invalid": N_("Enter an e-mail address like name@example.com")})
         class_ = fields.String(
             data_key="class",
             attribute="class",
@@ -53,14 +53,15 @@ class SendEmail(Action):
         @ma.validates("body")
         def _body(self, value: Any, **_: Any) -> None:
             if isinstance(value, str):
-                if len(value) > 500_000:
-                    raise ma.ValidationError(N_("The text can have 500,000 characters at most"))
+                length(500_000)(value)
             elif not isinstance(value, list) or not all(isinstance(block, dict) for block in value):
                 raise ma.ValidationError(N_("Write the body as a list of blocks or as HTML"))
             elif len(value) > 100:
                 raise ma.ValidationError(N_("An e-mail can have 100 blocks at most"))
 
     class Form(NodeForm):
+        elsewhere = frozenset({"preheader", "body", "text", "from_name", "from_email"})
+
         title = wtforms.StringField(N_("Name of this step"), description=N_("Shown to you only. Empty: the subject"))
         subject = wtforms.StringField(N_("Subject"))
         class_ = wtforms.RadioField(N_("Kind of e-mail"), name="class", choices=dict(CLASSES), default="marketing")
@@ -88,7 +89,7 @@ def has_text(body: Any) -> bool:
     """Whether a body, blocks or HTML, holds anything to read."""
     if isinstance(body, str):
         return bool(body.strip())
-    return any(
-        isinstance(block, Mapping) and any(str(block.get(part, "")).strip() for part in ("text", "label", "url"))
-        for block in body or []
+    return isinstance(body, list) and any(
+        isinstance(block, Mapping) and any(str(block.get(part) or "").strip() for part in ("text", "label", "url"))
+        for block in body
     )

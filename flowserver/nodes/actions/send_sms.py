@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import marshmallow as ma
 import wtforms
 from marshmallow import fields, validate
 
+from flowserver.domain import sms
 from flowserver.domain.steps import Context, Item, Outcome
 from flowserver.nodes import base
 from flowserver.nodes.actions.send_email import CLASSES, outcome
-from flowserver.nodes.base import Action, Names, NodeForm, Problem, fix
+from flowserver.nodes.base import Action, Names, NodeForm, Problem, fix, length
 from flowserver.text import N_, Text
 
 
@@ -24,20 +26,22 @@ class SendSms(Action):
     needs = frozenset({"suppression", "caps"})
 
     class Settings(base.Settings):
-        title = fields.String(validate=validate.Length(max=120))
-        text = fields.String(load_default="", validate=validate.Length(max=1530))
-        sender = fields.String(
-            validate=validate.Regexp(
-                r"^([A-Za-z0-9 ]{1,11}|\+[1-9][0-9]{5,14})$",
-                error=N_("Use up to 11 letters and digits for the sender, or a number such as +393331234567"),
-            )
-        )
+        title = fields.String(validate=length(120))
+        text = fields.String(load_default="", validate=length(1530))
+        sender = fields.String()
         class_ = fields.String(
             data_key="class",
             attribute="class",
             validate=validate.OneOf(["marketing", "service"], error=N_("Choose marketing or service")),
         )
         on_failure = fields.String(validate=validate.OneOf(["go_on", "end"], error=N_("Choose go_on or end")))
+
+        @ma.validates("sender")
+        def _sender(self, value: str, **_: Any) -> None:
+            if not sms.is_sender(value):
+                raise ma.ValidationError(
+                    N_("Use up to 11 letters and digits for the sender, or a number such as +393331234567")
+                )
 
     class Form(NodeForm):
         title = wtforms.StringField(N_("Name of this step"), description=N_("Shown to you only. Empty: the text"))

@@ -9,15 +9,22 @@ import marshmallow as ma
 import wtforms
 from marshmallow import fields
 
+from flowserver.domain import people
 from flowserver.domain.steps import Context, Go, Item, Outcome
 from flowserver.nodes import base
-from flowserver.nodes.base import Action, ChoiceOf, Names, NodeForm, Ref
+from flowserver.nodes.base import Action, ChoiceOf, Names, NodeForm, Ref, length
 from flowserver.nodes.conditions.field_compares import value_of
 from flowserver.nodes.conditions.score_compares import WholeNumber
 from flowserver.text import N_, Text
 
-NAMES = ("first_name", "last_name", "locale")  # core fields a flow may write; addresses it may not
+NAMES = {"first_name": 120, "last_name": 120, "locale": 8}  # core fields a flow may write, and their room
+ADDRESSES = ("email", "phone", "external_id")
 WAYS = ("value", "clear", "add", "today")
+
+
+def _is_meant(way: str, given: Any) -> bool:
+    """Whether a setting asks for something: 0 and no are values, an empty answer and "do not clear" are nothing."""
+    return given is True if way in ("clear", "today") else given is not None and given != ""
 
 
 class SetField(Action):
@@ -25,6 +32,7 @@ class SetField(Action):
     title = N_("Update a field")
     icon = "field"
     group = "contact"
+    needs = frozenset({"fields"})
 
     class Settings(base.Settings):
         field = Ref("field", required=True, error_messages={"required": N_("Choose the field")})
@@ -35,16 +43,24 @@ class SetField(Action):
 
         @ma.validates_schema
         def _one_way(self, data: Mapping[str, Any], **_: Any) -> None:
-            if len([way for way in WAYS if data.get(way) not in (None, "", False)]) != 1:
+            if sum(_is_meant(way, data.get(way)) for way in WAYS) != 1:
                 raise ma.ValidationError(
                     N_("Enter the new value, or choose to clear, count up or note the date"), "value"
                 )
-            if not isinstance(data.get("value"), str | int | float | bool | None) or len(str(data.get("value"))) > 2000:
-                raise ma.ValidationError(N_("Use 2,000 characters at most"), "value")
-            if data.get("field") in ("email", "phone", "external_id"):
+            if data["field"] in ADDRESSES:
                 raise ma.ValidationError(N_("A flow cannot change addresses: choose another field"), "field")
+            if data["field"] in NAMES and data.get("add") is not None:
+                raise ma.ValidationError(N_("Only a field for numbers can be counted up"), "field")
+
+        @ma.validates_schema
+        def _fits(self, data: Mapping[str, Any], **_: Any) -> None:
+            value = data.get("value")
+            if not isinstance(value, str | int | float | bool | None):
+                raise ma.ValidationError(N_("Write one value, not a list or an object"), "value")
+            length(NAMES.get(data["field"], people.TEXT_LENGTH), "value")(value)
 
     class Form(NodeForm):
+        shows = {"value": "way=value|add"}
         field = ChoiceOf(N_("Field"), source="field")
         way = wtforms.RadioField(
             N_("What to do"),
@@ -61,7 +77,7 @@ class SetField(Action):
         def to_settings(self) -> dict[str, Any]:
             way = self.way.data or "value"
             typed = (self.value.data or "").strip()
-            return {"field": self.field.data, way: typed if way in ("value", "add") else True}
+            return {way: typed if way in ("value", "add") else True, "field": self.field.data}
 
         @classmethod
         def from_settings(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,9 +104,8 @@ class SetField(Action):
             value = (old or 0) + self.settings["add"]
         if key in NAMES:
             ctx.change_contact(item, **{key: "" if value is None else str(value)})
-        else:
-            ctx.change_contact(item, fields={key: value})
-        return Go()
+            return Go()
+        return Go(skipped=None if ctx.change_contact(item, fields={key: value}) else "wrong_type")
 
     def summary(self, names: Names) -> Text:
         field = names("field", self.settings.get("field"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,31 +17,28 @@ from flowserver.nodes import base
 from flowserver.nodes.base import Action, Duration, DurationField, Names, NodeForm, span
 from flowserver.text import N_, Text
 
-_DAYS = [
-    ("monday", N_("Monday")),
-    ("tuesday", N_("Tuesday")),
-    ("wednesday", N_("Wednesday")),
-    ("thursday", N_("Thursday")),
-    ("friday", N_("Friday")),
-    ("saturday", N_("Saturday")),
-    ("sunday", N_("Sunday")),
-]
+_DAYS = {
+    "monday": N_("Monday"),
+    "tuesday": N_("Tuesday"),
+    "wednesday": N_("Wednesday"),
+    "thursday": N_("Thursday"),
+    "friday": N_("Friday"),
+    "saturday": N_("Saturday"),
+    "sunday": N_("Sunday"),
+}
 
 
-class Until(ma.Schema):
+class Until(base.Settings):
     """``{time}``, ``{weekday, time}`` or ``{date, time}``; the time is 00:00 where it is left out beside a day."""
-
-    class Meta:
-        unknown = ma.RAISE
 
     date = fields.String()
     weekday = fields.String(validate=validate.OneOf(localtime.WEEKDAYS, error=N_("Choose a day of the week")))
-    time = fields.String()
+    time = fields.String(load_default="00:00")
 
     @ma.validates("date")
     def _date(self, value: str, **_: Any) -> None:
         try:
-            date.fromisoformat(value)
+            localtime.parse_date(value)
         except ValueError:
             raise ma.ValidationError(N_("Enter a date such as 2026-12-01")) from None
 
@@ -52,9 +49,9 @@ class Until(ma.Schema):
         except ValueError:
             raise ma.ValidationError(N_("Enter a time such as 09:00")) from None
 
-    @ma.validates_schema
-    def _one_kind(self, data: Mapping[str, Any], **_: Any) -> None:
-        if not data or ("date" in data and "weekday" in data):
+    @ma.validates_schema(pass_original=True)
+    def _one_kind(self, data: Mapping[str, Any], raw: Any, **_: Any) -> None:
+        if not raw or ("date" in data and "weekday" in data):
             raise ma.ValidationError(N_("Name an hour, a weekday or a date"))
 
 
@@ -75,6 +72,7 @@ class Wait(Action):
                 raise ma.ValidationError(N_("Say how long to wait, or until when"), "for")
 
     class Form(NodeForm):
+        shows = {"for": "kind=for", "weekday": "kind=weekday", "date": "kind=date", "time": "kind=time|weekday|date"}
         kind = wtforms.RadioField(
             N_("How to wait"),
             choices={
@@ -86,23 +84,22 @@ class Wait(Action):
             default="for",
         )
         for_ = DurationField(N_("Wait"), name="for", default={"days": 1})
-        weekday = wtforms.SelectField(N_("Day of the week"), choices=dict(_DAYS))
+        weekday = wtforms.SelectField(N_("Day of the week"), choices=_DAYS)
         date = wtforms.StringField(N_("Date"), description=N_("For example 2026-12-01"))
         time = wtforms.StringField(N_("Hour"), description=N_("For example 09:00"), default="09:00")
 
         def to_settings(self) -> dict[str, Any]:
-            kind = self.kind.data or "for"
-            if kind == "for":
-                return {"for": self.for_.data}
-            parts = {"time": (self.time.data or "").strip() or "00:00"}
-            if kind != "time":
-                parts[kind] = (self[kind].data or "").strip()
-            return {"until": parts}
+            time = {"time": (self.time.data or "").strip() or "00:00"}
+            if self.kind.data == "time":
+                return {"until": time}
+            if self.kind.data in ("weekday", "date"):
+                return {"until": {**time, self.kind.data: (self[self.kind.data].data or "").strip()}}
+            return {"for": self.for_.data}
 
         @classmethod
         def from_settings(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
             until = settings.get("until")
-            if not until:
+            if not isinstance(until, Mapping) or not until:
                 return {"kind": "for", "for_": settings.get("for")}
             return {"kind": next((k for k in ("date", "weekday") if k in until), "time"), **until}
 
@@ -120,22 +117,21 @@ class Wait(Action):
     def moment(self, now: datetime, zone: ZoneInfo) -> datetime:
         """When a wait "until" that begins ``now`` ends, UTC."""
         until = self.settings["until"]
-        at = localtime.parse_time(until.get("time", "00:00"))
+        at = localtime.parse_time(until["time"])
         if "date" in until:
-            return localtime.instant(date.fromisoformat(until["date"]), at, zone)
+            return localtime.instant(localtime.parse_date(until["date"]), at, zone)
         weekday = localtime.WEEKDAYS.index(until["weekday"]) if "weekday" in until else None
         return localtime.next_time(now, at, zone, weekday)
 
-    def summary(self, names: Names) -> Text:
+    def summary(self, names: Names) -> str:
         if "for" in self.settings:
             return Text("Wait %(time)s", time=duration.words(self.settings["for"]))
-        until = self.settings.get("until", {})
+        if "until" not in self.settings:
+            return self.title
+        until = self.settings["until"]
+        time = until.get("time", "…")
         if "date" in until:
-            return Text("Wait until %(date)s, %(time)s", date=until["date"], time=until.get("time", "00:00"))
+            return Text("Wait until %(date)s, %(time)s", date=until["date"], time=time)
         if "weekday" in until:
-            return Text(
-                "Wait until %(day)s, %(time)s",
-                day=dict(_DAYS)[until["weekday"]],
-                time=until.get("time", "00:00"),
-            )
-        return Text("Wait until %(time)s", time=until.get("time", "00:00"))
+            return Text("Wait until %(day)s, %(time)s", day=_DAYS[until["weekday"]], time=time)
+        return Text("Wait until %(time)s", time=time)

@@ -33,6 +33,8 @@ OF_A_MESSAGE = {  # event → the stamp on the message that says it happened
     "sms_delivered": "delivered_at",
     "sms_failed": "failed_at",
 }
+_CHANNEL = {event: event.partition("_")[0] for event in OF_A_MESSAGE}
+_AGAIN = timedelta(minutes=1)  # a message that has not left yet is looked at again, but not all the time
 _QUESTIONS = {
     "email_opened": N_("Did the contact open “%(step)s”?"),
     "email_clicked": N_("Did the contact click in “%(step)s”?"),
@@ -58,7 +60,7 @@ class WaitForEvent(Action):
     class Settings(base.Settings):
         event = fields.String(
             required=True,
-            validate=validate.Regexp(r"^[a-z][a-z0-9_.]{0,59}$", error=N_("Choose what to wait for")),
+            validate=validate.Regexp(r"[a-z][a-z0-9_.]{0,59}\Z", error=N_("Choose what to wait for")),
             error_messages={"required": N_("Choose what to wait for")},
         )
         of = Ref("step")
@@ -66,8 +68,10 @@ class WaitForEvent(Action):
 
         @ma.validates_schema
         def _message_events_need_a_step(self, data: Mapping[str, Any], **_: Any) -> None:
-            if data.get("event") in OF_A_MESSAGE and not data.get("of"):
+            if data["event"] in OF_A_MESSAGE and not data.get("of"):
                 raise ma.ValidationError(N_("Choose which message"), "of")
+            if data["event"] not in OF_A_MESSAGE and data.get("of"):
+                raise ma.ValidationError(N_("Only a reaction to a message names a message"), "of")
 
     class Form(NodeForm):
         event = wtforms.SelectField(
@@ -96,10 +100,11 @@ class WaitForEvent(Action):
         if sent is None or sent.state in _NEVER:
             return Go("else", facts={"message": sent.state if sent else "none"})
         since = sent.accepted_at or (sent.planned_at if sent.state == "unknown" else None)
-        deadline = (since or ctx.now) + limit
-        if since and ctx.now >= deadline:
+        if since is None:
+            return Park(ctx.now + max(limit, _AGAIN), awaits=f"{event}:{step}")
+        if ctx.now >= since + limit:
             return Go("else")
-        return Park(deadline, awaits=f"{event}:{step}")
+        return Park(since + limit, awaits=f"{event}:{step}")
 
     def _event(self, item: Item, ctx: Context, limit: timedelta) -> Outcome:
         since = item.parked_at or ctx.now
@@ -109,18 +114,22 @@ class WaitForEvent(Action):
             return Go("else")
         return Park(since + limit, awaits=self.settings["event"])
 
+    def hears(self) -> frozenset[str]:
+        return frozenset({self.settings["event"]})
+
     def summary(self, names: Names) -> Text:
         event = self.settings.get("event", "")
         if event in _QUESTIONS:
             return Text(_QUESTIONS[event].msgid, step=names("step", self.settings.get("of")))
         return Text("Wait for “%(event)s”", event=event)
 
-    def waits_words(self) -> Text:
-        """ "waits up to 2 days", for the card."""
-        return Text("waits up to %(time)s", time=duration.words(self.settings["at_most"]))
+    def waits_words(self) -> str:
+        """ "waits up to 2 days", for the card; "" while that is not said yet."""
+        limit = self.settings.get("at_most")
+        return Text("waits up to %(time)s", time=duration.words(limit)) if limit else ""
 
     def problems(self, before: Sequence[Any]) -> list[Problem]:
-        of = self.settings.get("of")
-        if of and of not in {step.key for step in before if step.node.sends}:
+        of, channel = self.settings.get("of"), _CHANNEL.get(self.settings.get("event", ""))
+        if of and of not in {step.key for step in before if step.node.sends == channel}:
             return [fix(N_("The message it waits for does not come before this step"), "of")]
         return []

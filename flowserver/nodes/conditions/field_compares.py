@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
-from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import marshmallow as ma
@@ -13,7 +14,7 @@ from marshmallow import fields, validate
 
 from flowserver.domain.steps import Contact, Context, Item
 from flowserver.nodes import base
-from flowserver.nodes.base import ChoiceOf, Condition, Names, NodeForm, Ref
+from flowserver.nodes.base import ChoiceOf, Condition, Names, NodeForm, Ref, length
 from flowserver.text import N_, Text
 
 CORE = ("first_name", "last_name", "email", "phone", "external_id", "locale")
@@ -38,52 +39,65 @@ _SENTENCES = {
 ALONE = ("is_set", "is_empty")
 
 
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
+
 def value_of(contact: Contact, key: str) -> Any:
     """The value of a core or custom field; ``None`` where there is none."""
     found = getattr(contact, key) if key in CORE else contact.fields.get(key)
-    return None if found == "" else found
+    return None if isinstance(found, str) and not found.strip() else found
 
 
-def fold(text: Any) -> str:
+def fold(value: Any) -> str:
     """Text as compared: trimmed, NFC, without case."""
-    return unicodedata.normalize("NFC", str(text).strip()).casefold()
+    text = str(value).strip()
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
-def alike(value: Any, wanted: Any) -> tuple[Any, Any]:
-    """Both in the type of the contact's value: number, date (ISO text compares), yes/no, folded text."""
-    if isinstance(value, bool):
-        return value, fold(wanted) in ("true", "yes", "1", "on")
-    if isinstance(value, int | float):
-        return float(value), float(str(wanted).replace(",", "."))
-    return fold(value), fold(wanted)
+def number(value: Any) -> Decimal | None:
+    """A number, typed as one or as text with a decimal point or comma; ``None`` for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    text = str(value).strip()
+    return Decimal(text.replace(",", ".")) if _NUMBER.fullmatch(text) else None
 
 
 def compare(value: Any, operator: str, wanted: Any) -> bool:
-    """Whether ``value`` compares as ``operator`` says; a missing value is only ever "is_empty"."""
+    """Whether ``value`` compares as ``operator`` says, in the type of ``value``; a missing one is only ever "is_empty".
+
+    Text compares whole, trimmed, NFC, without case; "less" and "more" need two numbers or two dates.
+    """
     if operator in ALONE:
         return (value is None) == (operator == "is_empty")
     if value is None:
         return False
-    try:
-        left, right = alike(value, wanted)
-    except ValueError:  # a number against a word: not equal, not less, not more
-        return operator == "not_equals"
     if operator == "contains":
-        return str(right) in str(left)
-    if operator in ("less", "more") and isinstance(left, str) and not _is_date(left):
-        try:
-            left, right = float(left), float(right)
-        except ValueError:
-            return False
-    return {"equals": left == right, "not_equals": left != right, "less": left < right, "more": left > right}[operator]
+        return fold(wanted) in fold(value)
+    if operator in ("less", "more"):
+        return _in_order(wanted, value) if operator == "more" else _in_order(value, wanted)
+    return _equal(value, wanted) == (operator == "equals")
 
 
-def _is_date(text: str) -> bool:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
+def _equal(value: Any, wanted: Any) -> bool:
+    if isinstance(value, bool):
+        return fold(wanted) in (_YES if value else _NO)
+    if isinstance(value, int | float):
+        return number(value) == number(wanted)
+    return fold(value) == fold(wanted)
+
+
+_YES, _NO = ("true", "yes", "1", "on"), ("false", "no", "0", "off")
+
+
+def _in_order(less: Any, more: Any) -> bool:
+    low, high = number(less), number(more)
+    if low is not None and high is not None:
+        return low < high
+    first, second = str(less).strip(), str(more).strip()
+    return bool(_DATE.fullmatch(first) and _DATE.fullmatch(second) and first < second)
 
 
 class FieldCompares(Condition):
@@ -101,12 +115,15 @@ class FieldCompares(Condition):
 
         @ma.validates_schema
         def _value_where_needed(self, data: Mapping[str, Any], **_: Any) -> None:
-            if data.get("operator") not in ALONE and data.get("value") in (None, ""):
+            value = data.get("value")
+            if not isinstance(value, str | int | float | bool | None):
+                raise ma.ValidationError(N_("Write one value, not a list or an object"), "value")
+            if data.get("operator") not in ALONE and (value is None or not str(value).strip()):
                 raise ma.ValidationError(N_("Enter the value to compare with"), "value")
-            if not isinstance(data.get("value"), str | int | float | bool | None) or len(str(data.get("value"))) > 500:
-                raise ma.ValidationError(N_("Use 500 characters at most"), "value")
+            length(500, "value")(value)
 
     class Form(NodeForm):
+        shows = {"value": "operator=equals|not_equals|contains|less|more"}
         field = ChoiceOf(N_("Field"), source="field")
         operator = wtforms.SelectField(N_("Comparison"), choices=dict(OPERATORS))
         value = wtforms.StringField(N_("Value"))
@@ -130,7 +147,7 @@ class FieldCompares(Condition):
         return {self.settings["field"]: shown}
 
     def question(self, names: Names) -> Text:
-        sentence = _SENTENCES[self.settings.get("operator", "equals")]
+        sentence = _SENTENCES[self.settings.get("operator") or "equals"]
         return Text(
             sentence.msgid,
             field=names("field", self.settings.get("field")),

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import marshmallow as ma
 import wtforms
 from marshmallow import fields
 
+from flowserver.domain import people
 from flowserver.domain.steps import Context, Item
+from flowserver.errors import Invalid, flat
 from flowserver.nodes import base
 from flowserver.nodes.base import Condition, Names, NodeForm
 from flowserver.text import N_, Text
 
 
 class TagName(fields.String):
-    """A tag's name: trimmed, lower case, 1 to 60 characters."""
+    """A tag's name as the address book keeps it: trimmed, lower case, 1 to 60 characters, no commas."""
 
-    def _deserialize(self, value, attr, data, **kwargs):  # type: ignore[no-untyped-def]
-        name = " ".join(super()._deserialize(value, attr, data, **kwargs).split()).lower()
-        if not 1 <= len(name) <= 60:
-            raise self.make_error("tag")
-        return name
+    default_error_messages = {"required": N_("Enter a tag"), "null": N_("Enter a tag"), "invalid": N_("Enter a tag")}
 
-    default_error_messages = {
-        "tag": N_("Enter a tag of up to 60 characters"),
-        "required": N_("Enter a tag"),
-        "invalid": N_("Enter a tag"),
-    }
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        try:
+            return people.tag(super()._deserialize(value, attr, data, **kwargs))
+        except Invalid as error:
+            raise ma.ValidationError(flat(error.messages)) from None
 
 
 class HasTag(Condition):

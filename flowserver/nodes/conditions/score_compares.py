@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,14 +22,21 @@ _SENTENCES = {
 }
 
 
-class WholeNumber(fields.Integer):
-    """A whole number from -1,000,000 to 1,000,000, typed as a number or as digits."""
+class WholeNumber(fields.Field[int]):
+    """A whole number from -1,000,000 to 1,000,000, typed as a number or as digits. Fractions are refused, not cut off."""
 
-    default_error_messages = {"invalid": N_("Enter a whole number"), "required": N_("Enter a whole number")}
+    default_error_messages = dict.fromkeys(("invalid", "required", "null"), N_("Enter a whole number"))
 
     def __init__(self, **kwargs: Any):
         limits = validate.Range(-1_000_000, 1_000_000, error=N_("Use a number between -1,000,000 and 1,000,000"))
-        super().__init__(strict=False, validate=limits, **kwargs)
+        super().__init__(validate=limits, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,12}", value.strip()):
+            return int(value)
+        raise self.make_error("invalid")
 
 
 class ScoreCompares(Condition):
@@ -68,5 +76,5 @@ class ScoreCompares(Condition):
         return {"score": item.contact.score}
 
     def question(self, names: Names) -> Text:
-        sentence = _SENTENCES[self.settings.get("operator", "at_least")]
+        sentence = _SENTENCES[self.settings.get("operator") or "at_least"]
         return Text(sentence.msgid, points=self.settings.get("points", ""))
