@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import queue
+import shutil
 import signal
 import socket
 import subprocess
@@ -166,3 +167,20 @@ def local_part(run, tmp_path):
 
 def ports(data: Path) -> dict[str, int]:
     return json.loads((data / "ports.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def blank_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite database at the newest revision, made once, to be copied."""
+    folder = tmp_path_factory.mktemp("blank")
+    done = Program("migrate", env={"FLOWSERVER_DATA": str(folder)})
+    assert done.process.wait(timeout=90) == 0, done.lines
+    return folder / "flowserver.db"
+
+
+@pytest.fixture
+def migrated(blank_database: Path, tmp_path: Path) -> Path:
+    """The test's data folder with an empty database."""
+    (tmp_path / "data").mkdir(exist_ok=True, mode=0o700)
+    shutil.copy(blank_database, tmp_path / "data")
+    return tmp_path / "data"

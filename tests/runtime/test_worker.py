@@ -61,11 +61,10 @@ def bell(tmp_path):
 
 
 @pytest.fixture
-def worker(run, bell):
-    """``worker()`` migrates and starts one that is ready."""
+def worker(run, bell, migrated):
+    """``worker()`` starts one that is ready."""
 
     def start(*words: str):
-        assert run("migrate").process.wait(timeout=60) == 0
         program = run("worker", *words, PYTHONPATH=ROOT)
         program.says("worker.ready")
         return program
@@ -140,8 +139,7 @@ def test_it_goes_on_by_itself_when_redis_was_away(worker, bell, tmp_path):
     lines(tmp_path / "seen", 2, seconds=6)
 
 
-def test_it_starts_while_redis_is_away_and_can_be_stopped(run, tmp_path):
-    assert run("migrate").process.wait(timeout=60) == 0
+def test_it_starts_while_redis_is_away_and_can_be_stopped(run, tmp_path, migrated):
     program = run("worker")
     program.says("redis.away")
     assert program.stop() == 0
@@ -167,8 +165,7 @@ def test_a_long_job_does_not_look_like_death(worker, bell, tmp_path):
     assert (tmp_path / "slow").read_text() == "begun"
 
 
-def test_two_clocks_run_side_by_side_without_redis(run, tmp_path):
-    assert run("migrate").process.wait(timeout=60) == 0
+def test_two_clocks_run_side_by_side_without_redis(run, tmp_path, migrated):
     clocks = [run("clock"), run("clock")]
     wait_for(lambda: len(beats(tmp_path / "data", "clock")) == 2, 30)
     assert [clock.stop() for clock in clocks] == [0, 0]
@@ -176,8 +173,7 @@ def test_two_clocks_run_side_by_side_without_redis(run, tmp_path):
     assert not any("Traceback" in line for clock in clocks for line in clock.lines)
 
 
-def test_worker_py_is_the_same_command(run, tmp_path):
-    assert run("migrate").process.wait(timeout=60) == 0
+def test_worker_py_is_the_same_command(run, tmp_path, migrated):
     env = {**os.environ, "FLOWSERVER_DATA": str(tmp_path / "data")}
     program = subprocess.Popen([sys.executable, ROOT + "/worker.py", "clock"], env=env, stderr=subprocess.DEVNULL)
     try:
