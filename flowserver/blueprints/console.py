@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import flask_babel
 from babel import Locale, dates, numbers
-from flask import Flask, Response, current_app, g, request, url_for
+from flask import Flask, Response, current_app, g, request
 from flask_babel import Babel, _, lazy_gettext
 from flask_bootstrap import Bootstrap5
 from flask_login import current_user
@@ -49,7 +49,6 @@ def init_app(app: Flask) -> None:
         field_kind=fieldkit.field_kind,
         error_texts=fieldkit.error_texts,
         error_list=fieldkit.error_list,
-        fields_of=fieldkit.fields_of,
         attributes=fieldkit.attributes,
     )
     app.context_processor(_shared)
@@ -248,8 +247,3 @@ def _headers(response: Response) -> Response:
     for name, value in defaults.items():
         response.headers.setdefault(name, value)
     return response
-
-
-def home() -> str:
-    """Where a person without a wish goes."""
-    return url_for("agency.index")

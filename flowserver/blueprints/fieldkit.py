@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import wtforms
@@ -79,8 +79,3 @@ def page(template: str, form: wtforms.Form, **values: Any) -> tuple[str, int]:
 def attributes(given: Mapping[str, Any], field: wtforms.Field) -> Markup:
     """HTML attributes of a select we draw ourselves; ``data_sum`` becomes ``data-sum`` as in WTForms."""
     return Markup(html_params(**{**(field.render_kw or {}), **given}))
-
-
-def fields_of(form: Iterable[wtforms.Field]) -> list[wtforms.Field]:
-    """The fields a person fills in."""
-    return [field for field in form if field.type not in ("CSRFTokenField", "SubmitField")]
