@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,7 +109,7 @@ def _in_order(content: Mapping[str, Any], found: list[Remark]) -> list[Remark]:
     return [Remark("ok", text) for text in good]
 
 
-def as_html(blocks: list[Mapping[str, Any]]) -> str:
+def as_html(blocks: Sequence[Mapping[str, Any]]) -> str:
     """Blocks as simple HTML to go on with by hand."""
     brand = envelopes.brand(workspace())
     made = mailbody.make({"body": blocks}, brand, marketing=False, tracked=False).html

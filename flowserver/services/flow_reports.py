@@ -64,7 +64,10 @@ def period(name: str, flow: Flow, where: ZoneInfo) -> Period:
         return Period(name, start_of_day(local_day(start, where), where), now, None)
     days = int(name) if name in PERIODS else LIST_DAYS
     first = local_day(now, where) - timedelta(days=days - 1)
-    return Period(str(days), start_of_day(first, where), now, start_of_day(first - timedelta(days=days), where))
+    since = start_of_day(first, where)
+    ran_before = flow.activated_at is not None and flow.activated_at < since
+    before = start_of_day(first - timedelta(days=days), where) if ran_before else None
+    return Period(str(days), since, now, before)
 
 
 @dataclass(slots=True)

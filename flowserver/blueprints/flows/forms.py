@@ -9,7 +9,8 @@ import wtforms
 from markupsafe import Markup, escape
 
 from flowserver.blueprints.say import message, say
-from flowserver.errors import flat
+from flowserver.domain import duration
+from flowserver.errors import Invalid, flat
 from flowserver.nodes import catalogue
 from flowserver.nodes.base import DurationField, Names, Trigger
 from flowserver.services import options
@@ -92,9 +93,9 @@ class Details(wtforms.Form):
 class Start:
     """The page of a starting point: the common questions and the trigger's own."""
 
-    def __init__(self, type: str, posted: Any, trigger: Mapping[str, Any] | None = None, name: str = ""):
-        self.node: type[Trigger] = catalogue.triggers()[type]
-        given = {"type": type, **(trigger or {})}
+    def __init__(self, kind: str, posted: Any, trigger: Mapping[str, Any] | None = None, name: str = ""):
+        self.node: type[Trigger] = catalogue.triggers()[kind]
+        given = {"type": kind, **(trigger or {})}
         self.details = Details(posted, data=Details.of(given, name))
         own = {key: value for key, value in given.items() if key != "type"}
         self.own = options.fill(self.node.Form(posted, data=self.node.Form.from_settings(own) if trigger else None))
@@ -153,20 +154,24 @@ class Start:
     def _sentence(self, settings: Mapping[str, Any], names: Names) -> Markup:
         start = parts(self.node(settings).sentence(names), {field.short_name: field for field in self.own})
         wait = self.details.wait
-        shown = f"{wait.amount} {say(dict(wait.units).get(wait.unit, wait.unit))}"
+        words = message("no time") if wait.amount == "0" else _words(wait)
         html = Markup('<b data-v="{0}-amount {0}-unit" data-zero="{1}">{2}</b>').format(
-            wait.name, message("no time"), message("no time") if wait.amount == "0" else _words(wait) or shown
+            wait.name, message("no time"), words or _BLANK
         )
         sentence = escape(message("%(start)s, wait %(wait)s, then start with the first step."))
         return Markup(sentence % {"start": start, "wait": html})
 
 
-def _words(wait: DurationField) -> str:
-    from flowserver.domain import duration
+_BLANK = Markup('<span class="blank">…</span>')
 
-    if not wait.amount.isdigit() or wait.unit not in duration.UNITS:
+
+def _words(wait: DurationField) -> str:
+    """ "10 minutes"; "" for anything that is no waiting time."""
+    try:
+        duration.parse(wait.data)
+    except Invalid:
         return ""
-    return str(say(duration.words({wait.unit: int(wait.amount)})))
+    return str(say(duration.words(wait.data)))
 
 
 def parts(text: str, fields: Mapping[str, Any]) -> Markup:
@@ -180,8 +185,7 @@ def parts(text: str, fields: Mapping[str, Any]) -> Markup:
 def _value(name: str, value: Any, fields: Mapping[str, Any]) -> Markup:
     shown = str(say(value) if isinstance(value, str) else value)
     field = fields.get(name)
-    blank = shown in ("", "…")
-    inner = Markup('<span class="blank">…</span>') if blank else escape(shown)
+    inner = _BLANK if shown in ("", "…") else escape(shown)
     return Markup('<b data-v="{}">{}</b>').format(field.name if field is not None else "", inner)
 
 

@@ -84,6 +84,12 @@ def _sends(flow_id: int, key: str) -> str:
     return cls.sends
 
 
+def _address(flow_id: int, key: str, reader: str = "", anchor: str | None = None) -> str:
+    """The composer of a step, read as somebody."""
+    query: dict[str, Any] = {"as": reader or None}
+    return url_for("flow_message.write", flow_id=flow_id, key=key, _anchor=anchor, **query)
+
+
 class _Page:
     """What both composers share."""
 
@@ -132,7 +138,7 @@ class _Page:
 
     def address(self) -> str:
         """The page again, where the person was."""
-        return url_for("flow_message.write", flow_id=self.flow.id, key=self.key, **{"as": self.reader or None})
+        return _address(self.flow.id, self.key, self.reader)
 
     def answer(self) -> str | Answer | tuple[str, int]:
         """The page, or where to go after saving."""
@@ -329,5 +335,4 @@ def test(flow_id: int, key: str) -> Answer:
         flash(" ".join(str(say(text)) for text in flat(error.messages)), "bad")
     else:
         flash(_("The test is on its way to %(address)s. It is counted nowhere.", address=to), "ok")
-    back = url_for("flow_message.write", flow_id=flow_id, key=key, _anchor="test", **{"as": request.form.get("as")})
-    return redirect(back, 303)
+    return redirect(_address(flow_id, key, request.form.get("as", ""), "test"), 303)

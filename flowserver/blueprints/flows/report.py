@@ -155,7 +155,7 @@ def who(flow_id: int) -> str:
     people = flow_reports.who(flow, step, what, span, int(before) if before.isdigit() else None)
     after = None
     if len(people) == flow_reports.WHO_PAGE:
-        args = {"step": step, "what": what, "d": span.name, "before": people[-1].enrollment_id}
+        args: dict[str, Any] = {"step": step, "what": what, "d": span.name, "before": people[-1].enrollment_id}
         after = url_for("flow_report.who", flow_id=flow_id, **args)
     return render_template(
         "flows/who.html",
