@@ -8,7 +8,6 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, render_template, request, send_from_directory
 
-from flowserver.blueprints import console
 from flowserver.blueprints.api import PREFIX, openapi, resources
 
 bp = Blueprint("api-pages", __name__, url_prefix=PREFIX)
@@ -34,9 +33,7 @@ def document() -> Any:
 @bp.get("/docs")
 def page() -> Any:
     """All operations, to read and to try."""
-    response = Response(render_template("api/docs.html"))
-    response.headers["Content-Security-Policy"] = console.policy(style_src="'self' 'unsafe-inline'")
-    return response
+    return render_template("api/docs.html")
 
 
 @bp.get("/docs/<any('swagger-ui.css', 'swagger-ui-bundle.js'):name>")

@@ -159,10 +159,12 @@ def step(**changes):
             changed(steps=[{"key": "a", "type": "end"}, {"key": "a", "type": "end"}]),
             {"steps[1].key"},
         ),
-        (
-            changed(steps=[{"key": "t", "type": "join_list", "list": "Nothing"}]),
-            {"steps[0].list"},
-        ),
+        (changed(steps=[{"key": "t", "type": "join_list", "list": "Nothing"}]), {"steps[0].list"}),
+        (changed(steps=[{"key": "w", "type": "wait", "for": {"days": 366}}]), {"steps[0].for"}),
+        (changed(steps=[{"key": "w", "type": "wait", "for": {"days": -1}}]), {"steps[0].for"}),
+        (changed(steps=[{"key": "m", "type": "send_email", "body": True}]), {"steps[0].body"}),
+        (changed(steps=[{"key": "p", "type": "change_score", "points": "five"}]), {"steps[0].points"}),
+        (changed(steps=[{"key": "p", "type": "add_tag", "tag": "x", "colour": "red"}]), {"steps[0].colour"}),
         (
             changed(
                 steps=[

@@ -141,10 +141,9 @@ def test_the_documentation_page_needs_nothing_from_elsewhere(client, workspace):
     assert "<script>" not in text and "style=" not in text and "onload" not in text
 
 
-def test_its_content_policy_allows_only_our_files(client, workspace):
+def test_its_content_policy_is_as_strict_as_everywhere(client, workspace):
     policy = client.get(f"{PREFIX}/docs").headers["Content-Security-Policy"]
-    assert "default-src 'self'" in policy and "script-src" not in policy and "unsafe-eval" not in policy
-    assert "unsafe-inline" not in client.get(f"{PREFIX}/openapi.json").headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy and "unsafe" not in policy
 
 
 def test_other_files_of_the_package_are_not_served(client, workspace):

@@ -1,0 +1,289 @@
+"""Every operation of the API, tried by a stranger from another client, without a key, and with nonsense."""
+
+from __future__ import annotations
+
+import copy
+import json
+from types import SimpleNamespace
+
+import pytest
+import sqlalchemy as sa
+
+from flowserver import extensions as ext
+from flowserver.services import engine
+
+from .conftest import PREFIX, Api, check, document, operations
+
+FLOW = {
+    "name": "Lume's flow",
+    "trigger": {"type": "list_joined", "list": "Newsletter", "wait": {"minutes": 0}},
+    "steps": [
+        {"key": "hello", "type": "send_sms", "text": "Hello", "class": "service"},
+        {"key": "pause", "type": "wait", "for": {"days": 3}},
+    ],
+}
+NONSENSE = [
+    None,
+    True,
+    0,
+    -1,
+    2**63,
+    1.5,
+    1e300,
+    "",
+    "x" * 20_000,
+    "\u202e💥\ufdd0",
+    [],
+    [[]],
+    {},
+    {"type": {"type": []}},
+]
+
+
+@pytest.fixture
+def lume(api, newsletter, clock, queue):
+    """One object of every kind in Caffè Lume, by the name its id has in addresses."""
+    api.post("/fields", {"label": "City", "type": "text"})
+    form = api.post("/forms", {"name": "Footer", "list": newsletter.id}).json
+    flow = api.post("/flows", FLOW).json
+    assert api.post(f"/flows/{flow['id']}/publish").status_code == 200
+    body = {"email": "ada@example.com", "phone": "+393331234567", "lists": [newsletter.id], "tags": ["customer"]}
+    contact = api.post("/contacts", body).json
+    engine.advance()
+    enrollment = api.get("/enrollments").json["data"][0]
+    message = api.get("/messages").json["data"][0]
+    return SimpleNamespace(
+        contact_id=contact["id"],
+        list_id=newsletter.id,
+        tag="customer",
+        form_id=form["id"],
+        flow_id=flow["id"],
+        number=1,
+        enrollment_id=enrollment["id"],
+        message_id=message["id"],
+    )
+
+
+def rows(db, workspace_id):
+    """Everything the database holds of a client, but for its keys and their use."""
+    db.session.rollback()
+    found = {}
+    for table in ext.Base.metadata.sorted_tables:
+        if "workspace_id" in table.c and table.name not in ("api_key", "idempotency"):
+            query = sa.select(table).where(table.c.workspace_id == workspace_id)
+            found[table.name] = sorted(repr(row) for row in db.session.execute(query))
+    return found
+
+
+def address(path, lume):
+    for name, value in vars(lume).items():
+        path = path.replace(f"{{{name}}}", str(value))
+    return path.removeprefix(PREFIX)
+
+
+def example(operation):
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    return copy.deepcopy(content.get("example"))
+
+
+def test_a_stranger_finds_nothing_and_changes_nothing(app, api, stranger, lume, db, workspace):
+    before = rows(db, workspace.id)
+    tried = 0
+    for method, path, operation in operations(document(app)):
+        answer = stranger.call(method, address(path, lume), json=example(operation))
+        where = f"{method} {path}: {answer.status_code}"
+        if "{" in path:
+            bodies = {"PATCH": {"first_name": "Eve"} if "contacts" in path else {"name": "Mine"}, "PUT": FLOW}
+            if answer.status_code == 422:  # what the example names does not exist there either
+                answer = stranger.call(method, address(path, lume), json=bodies[method])
+            assert answer.status_code == 404, where
+        elif method == "GET" and path != f"{PREFIX}/workspace":
+            assert answer.json == {"data": [], "next": None}, where
+        tried += 1
+    assert tried > 35
+    assert rows(db, workspace.id) == before
+
+
+def test_a_stranger_cannot_refer_to_what_is_not_theirs(stranger, lume, db, workspace):
+    before = rows(db, workspace.id)
+    mine = stranger.post("/contacts", {"email": "eve@example.com"}).json
+    flow = {"name": "Mine", "trigger": {"type": "list_joined", "list": lume.list_id}, "steps": []}
+    for answer, path in (
+        (stranger.post("/contacts", {"email": "x@example.com", "lists": [lume.list_id]}), "lists[0]"),
+        (stranger.post("/contacts", {"email": "x@example.com", "lists": ["Newsletter"]}), "lists[0]"),
+        (stranger.post("/contacts", {"email": "x@example.com", "fields": {"city": "Roma"}}), "fields.city"),
+        (stranger.post(f"/contacts/{mine['id']}/lists", {"list": lume.list_id}), "list"),
+        (stranger.post("/forms", {"name": "Mine", "list": lume.list_id}), "list"),
+        (stranger.post("/flows", flow), "trigger.list"),
+        (stranger.get(f"/contacts?list={lume.list_id}"), "list"),
+    ):
+        assert answer.status_code == 422 and list(answer.json["errors"]) == [path], answer.json
+    for query in (
+        f"enrollments?flow={lume.flow_id}",
+        f"messages?contact={lume.contact_id}",
+        f"enrollments?contact={lume.contact_id}",
+    ):
+        assert stranger.get(f"/{query}").json["data"] == []
+    rest = stranger.post("/contacts/bulk", {"contacts": [{"email": "y@example.com", "lists": [lume.list_id]}]}).json
+    assert rest["refused"] == 1
+    assert rows(db, workspace.id) == before
+
+
+@pytest.mark.parametrize("who", ["nobody", "guesser"])
+def test_without_a_key_every_operation_is_closed(app, lume, who, db, workspace):
+    before = rows(db, workspace.id)
+    caller = Api(app, None if who == "nobody" else "fsk_0123456789_nothing")
+    for method, path, operation in operations(document(app)):
+        answer = caller.call(method, address(path, lume), json=example(operation))
+        assert answer.status_code == 401, f"{method} {path}"
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    assert rows(db, workspace.id) == before
+
+
+def places(value, at=()):
+    """Every place inside a JSON value, as a tuple of keys."""
+    yield at
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inner:
+        yield from places(one, (*at, key))
+
+
+def put(value, at, new):
+    """A copy of ``value`` with ``new`` at a place."""
+    if not at:
+        return new
+    found = copy.deepcopy(value)
+    holder = found
+    for key in at[:-1]:
+        holder = holder[key]
+    holder[at[-1]] = new
+    return found
+
+
+def bodies():
+    """``(operation id, example)`` of what takes a body; read without an app."""
+    from flowserver.blueprints import api as package
+
+    found = []
+    for resource in package.resources():
+        for endpoint in resource._docs.values():
+            for method, doc in endpoint.items():
+                for one in (doc or {}).get("arguments", {}).get("parameters", ()) if isinstance(doc, dict) else ():
+                    if one["in"] == "json":
+                        found.append(
+                            pytest.param(method, doc["manual_doc"]["operationId"], id=doc["manual_doc"]["operationId"])
+                        )
+    return found
+
+
+@pytest.mark.parametrize(("method", "id"), bodies())
+def test_nonsense_is_answered_in_words(app, api, lume, method, id):
+    """Every value of the documented body replaced by values of every other kind: never a failure of ours."""
+    method, path, operation = next(one for one in operations(document(app)) if one[2]["operationId"] == id)
+    sent = FLOW if id == "replaceDraft" else example(operation)
+    tried = 0
+    for at in places(sent):
+        for value in NONSENSE:
+            raw = json.dumps(put(sent, at, value))
+            answer = api.call(method, address(path, lume), data=raw, content_type="application/json")
+            assert answer.status_code < 500, f"{at} = {str(value)[:50]!r}"
+            if answer.status_code == 422:
+                assert answer.json["errors"], f"{at} = {str(value)[:50]!r}"
+            tried += 1
+    assert tried >= 2 * len(NONSENSE)
+
+
+EVERY_STEP = [
+    {"key": "c", "type": "if_else", "if": {"any": [{"type": "has_tag", "tag": "x"}, {"not": {"type": "in_list", "list": "Newsletter"}}]}, "then": [], "else": []},
+    {"key": "f", "type": "if_else", "if": {"type": "field_compares", "field": "city", "op": "is", "value": "Roma"}, "then": []},
+    {"key": "m", "type": "send_email", "subject": "S", "preheader": "p", "class": "service", "on_failure": "end", "body": [{"type": "image", "url": "https://a.example/x.png", "alt": "x"}, {"type": "text", "text": "{{ contact.first_name | default: 'you' }}"}]},
+    {"key": "o", "type": "wait_for_event", "event": "email_clicked", "of": "m", "at_most": {"hours": 2}, "then": [{"key": "s", "type": "send_sms", "text": "T", "sender": "Lume"}]},
+    {"key": "w", "type": "wait", "until": {"weekday": "monday", "time": "09:00"}},
+    {"key": "a", "type": "set_field", "field": "city", "value": "Roma"},
+    {"key": "p", "type": "change_score", "points": 5, "reason": "r"},
+    {"key": "l", "type": "leave_list", "list": "Newsletter"},
+    {"key": "n", "type": "notify_team", "to": ["a@agency.example"], "subject": "S", "text": "T"},
+    {"key": "e", "type": "end", "label": "x", "outcome": "neutral"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("place", range(len(EVERY_STEP)), ids=[f"{one['type']}-{one['key']}" for one in EVERY_STEP])
+def test_nonsense_in_a_step_is_answered_in_words_up_to_going_live(api, lume, place):
+    """What a draft takes can be read, checked and published, or is refused in words; it never breaks a page."""
+    sound = 0
+    for number, (at, value) in enumerate((at, value) for at in places(EVERY_STEP[place]) for value in NONSENSE):
+        before = [EVERY_STEP[2]] if place == 3 else []
+        definition = {**FLOW, "name": f"Flow {number}", "steps": [*before, put(EVERY_STEP[place], at, value)]}
+        where = f"{at} = {str(value)[:50]!r}"
+        made = api.post("/flows", data=json.dumps(definition), content_type="application/json")
+        assert made.status_code in (201, 422), where
+        if made.status_code == 201:
+            path = f"/flows/{made.json['id']}"
+            assert api.get(path).status_code == api.get(f"{path}?references=ids").status_code == 200, where
+            ready = api.get(f"{path}/check")
+            assert ready.status_code == 200, where
+            published = api.post(f"{path}/publish")
+            assert published.status_code == (200 if ready.json["ready"] else 422), where
+            sound += published.status_code == 200
+    assert sound < number / 2
+
+
+def test_nonsense_in_addresses_is_answered_in_words(app, api, lume):
+    words = [
+        "",
+        "0",
+        "-1",
+        "x" * 3000,
+        "%00",
+        "%ff%fe",
+        "1e5",
+        "null",
+        "true",
+        "[]",
+        "💥",
+        "9" * 30,
+        "' OR 1=1 --",
+        "%C5%BC",
+    ]
+    for method, path, operation in operations(document(app)):
+        names = [one["name"] for one in operation.get("parameters", ()) if one["in"] == "query"]
+        for name in names:
+            for word in words:
+                answer = api.call(method, f"{address(path, lume)}?{name}={word}", json=example(operation))
+                assert answer.status_code < 500, f"{method} {path}?{name}={word[:40]}"
+        if "{" in path:
+            for word in words[1:]:
+                whole = path.removeprefix(PREFIX)
+                for name in vars(lume):
+                    whole = whole.replace(f"{{{name}}}", word)
+                answer = api.client.open(
+                    PREFIX + whole,
+                    method=method,
+                    json=example(operation),
+                    headers={"Authorization": f"Bearer {api.key}"},
+                )
+                assert answer.status_code < 500, f"{method} {whole[:80]}"
+                assert answer.status_code != 404 or answer.mimetype == "application/problem+json"
+
+
+def test_a_check_of_answers_that_never_fails_would_be_worthless(app, workspace):
+    """The checks above are only as good as this one: it must find a wrong answer."""
+    spec = document(app)
+    good = SimpleNamespace(
+        status_code=200,
+        headers={},
+        mimetype="application/json",
+        json={"data": [], "next": None},
+        get_data=lambda as_text: "",
+    )
+    check(spec, "GET", "/tags", good)
+    for wrong in (
+        {"status_code": 418},
+        {"json": {"data": []}},
+        {"json": {"data": [{"id": "1"}], "next": None}},
+        {"json": {"data": [], "next": 5}},
+        {"mimetype": "text/html"},
+        {"headers": {"Set-Cookie": "x"}},
+    ):
+        with pytest.raises(AssertionError):
+            check(spec, "GET", "/tags", SimpleNamespace(**{**vars(good), **wrong}))
