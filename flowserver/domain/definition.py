@@ -113,6 +113,19 @@ def keys(definition: Mapping[str, Any]) -> list[str]:
     return [step["key"] for _, _, step in walk(definition.get("steps", []))]
 
 
+def written(definition: Mapping[str, Any], path: str) -> Any:
+    """What stands at a path such as ``steps[1].then[0].subject``; ``None`` where nothing does."""
+    found: Any = definition
+    for key, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
+        if key and isinstance(found, Mapping):
+            found = found.get(key)
+        elif index and isinstance(found, list) and int(index) < len(found):
+            found = found[int(index)]
+        else:
+            return None
+    return found
+
+
 def own_settings(step: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a step without its key, type and lanes."""
     return {name: value for name, value in step.items() if name not in STEP_KEYS}
@@ -273,15 +286,16 @@ def _step(
 def _link(raw: Any, steps: Mapping[str, Step]) -> str | None:
     """Fill in the ``ports`` of the steps, given by path; returns the first key."""
 
-    def link(block: Any, path: str, follow: str | None) -> str | None:
-        for index in reversed(range(len(block) if isinstance(block, list) else 0)):
-            step = steps.get(f"{path}[{index}]")
-            if step is None:  # faulty, in a draft: people would pass it by
-                continue
-            for port in type(step.node).ports:
-                lane = block[index].get(port) if port in LANES else None
-                step.ports[port] = link(lane, f"{step.path}.{port}", follow)
-            follow = step.key
+    def link(block: Any, path: str, follow: str | None, depth: int = 0) -> str | None:
+        known = isinstance(block, list) and depth <= MOST_LEVELS
+        for index in reversed(range(len(block) if known else 0)):
+            here = f"{path}[{index}]"
+            raw = block[index] if isinstance(block[index], Mapping) else {}
+            lanes = {lane: link(raw.get(lane), f"{here}.{lane}", follow, depth + 1) for lane in LANES}
+            step = steps.get(here)
+            if step is not None:  # faulty ones of a draft are passed by
+                step.ports = {port: lanes.get(port, follow) for port in type(step.node).ports}
+                follow = step.key
         return follow
 
     return link(raw, "steps", None)

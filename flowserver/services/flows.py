@@ -79,7 +79,7 @@ def create(definition: Mapping[str, Any], user_id: int | None = None) -> Flow:
     wanted.setdefault("format", 1)
     wanted.setdefault("steps", [])
     whole = options.compiled(wanted).mistakes
-    mistakes.update({path: texts for path, texts in whole.items() if _blocks_a_draft(path, texts)})
+    mistakes.update({path: texts for path, texts in whole.items() if _blocks_a_draft(wanted, path)})
     if "name" not in mistakes:
         mistakes.update(_taken(wanted["name"]))
     resolved, unknown = options.look_up(wanted)
@@ -100,9 +100,11 @@ def create(definition: Mapping[str, Any], user_id: int | None = None) -> Flow:
     return flow
 
 
-def _blocks_a_draft(path: str, texts: Any) -> bool:
-    """A draft may hold unfinished steps, but its keys, types and starting point must be sound."""
-    return not path.startswith("steps[") or path.endswith((".key", ".type", ".then", ".else", "]"))
+def _blocks_a_draft(definition: Mapping[str, Any], path: str) -> bool:
+    """A draft may lack settings of its steps; its keys, types, starting point and what is written must be sound."""
+    if not path.startswith("steps[") or path.endswith((".key", ".type", ".then", ".else", "]")):
+        return True
+    return definitions.written(definition, path) not in (None, "", [], {})
 
 
 def _taken(name: str, but: int | None = None) -> dict[str, Any]:
@@ -186,9 +188,8 @@ def save_draft(flow_id: int, definition: Mapping[str, Any], number: int, user_id
     wanted = {"format": 1, **copy.deepcopy(dict(definition))}
     mistakes: dict[str, Any] = {}
     wanted["name"] = definitions.check_name(wanted.get("name", flow.name), mistakes)
-    mistakes.update(
-        {path: texts for path, texts in options.compiled(wanted).mistakes.items() if _blocks_a_draft(path, texts)}
-    )
+    whole = options.compiled(wanted).mistakes
+    mistakes.update({path: texts for path, texts in whole.items() if _blocks_a_draft(wanted, path)})
     if "name" not in mistakes:
         mistakes.update(_taken(wanted["name"], but=flow.id))
     if not mistakes and flow.version_id and wanted["trigger"].get("type") != flow.trigger_type:
