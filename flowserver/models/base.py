@@ -23,9 +23,14 @@ List = Annotated[list[Any], mapped_column(Json, default=list)]
 
 
 class Row(Base):
-    """Every table has an id and a creation time."""
+    """Every table has an id and a creation time. An id is never given to another row: links and history may hold it."""
 
     __abstract__ = True
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        if "__tablename__" in cls.__dict__:  # SQLite would give the id of a deleted last row to the next one
+            cls.__table__.dialect_kwargs["sqlite_autoincrement"] = True
 
     id: Mapped[Pk]
     created_at: Mapped[Instant] = mapped_column(default=now)

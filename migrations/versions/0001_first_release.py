@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.Column("id", big_id(), autoincrement=True, nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_agency")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "decision",
@@ -153,6 +154,7 @@ def upgrade() -> None:
         sa.Column("id", big_id(), autoincrement=True, nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_lease")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("lease", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_lease_worker"), ["worker"], unique=False)
@@ -235,6 +237,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_user")),
         sa.UniqueConstraint("email", name=op.f("uq_user_email")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "worker",
@@ -269,6 +272,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_workspace")),
         sa.UniqueConstraint("name", name=op.f("uq_workspace_name")),
         sa.UniqueConstraint("slug", name=op.f("uq_workspace_slug")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "access",
@@ -282,6 +286,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_access")),
         sa.UniqueConstraint("user_id", "workspace_id", name=op.f("uq_access_user_id_workspace_id")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("access", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_access_workspace_id"), ["workspace_id"], unique=False)
@@ -298,6 +303,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_alert_workspace_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alert")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("alert", schema=None) as batch_op:
         batch_op.create_index("ix_alert_open", ["workspace_id", "kind", "subject"], unique=False)
@@ -317,6 +323,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_api_key_workspace_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_key")),
         sa.UniqueConstraint("prefix", name=op.f("uq_api_key_prefix")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("api_key", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_api_key_workspace_id"), ["workspace_id"], unique=False)
@@ -341,6 +348,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_connection_workspace_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_connection")),
         sa.UniqueConstraint("hook_token", name=op.f("uq_connection_hook_token")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("connection", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_connection_workspace_id"), ["workspace_id"], unique=False)
@@ -407,6 +415,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_field_workspace_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_field")),
         sa.UniqueConstraint("workspace_id", "key", name=op.f("uq_field_workspace_id_key")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("field", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_field_workspace_id"), ["workspace_id"], unique=False)
@@ -437,6 +446,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_flow_workspace_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_flow")),
         sa.UniqueConstraint("workspace_id", "name", name=op.f("uq_flow_workspace_id_name")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("flow", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_flow_workspace_id"), ["workspace_id"], unique=False)
@@ -458,6 +468,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_idempotency_workspace_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_idempotency")),
         sa.UniqueConstraint("workspace_id", "key", name=op.f("uq_idempotency_workspace_id_key")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("idempotency", schema=None) as batch_op:
         batch_op.create_index("ix_idempotency_age", ["created_at"], unique=False)
@@ -506,6 +517,7 @@ def upgrade() -> None:
             ["invited_by"], ["user.id"], name=op.f("fk_invitation_invited_by"), ondelete="SET NULL"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_invitation")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "suppression",
@@ -521,6 +533,7 @@ def upgrade() -> None:
         sa.UniqueConstraint(
             "workspace_id", "channel", "address", name=op.f("uq_suppression_workspace_id_channel_address")
         ),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("suppression", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_suppression_workspace_id"), ["workspace_id"], unique=False)
@@ -540,6 +553,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_suppression_change_workspace_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_suppression_change")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("suppression_change", schema=None) as batch_op:
         batch_op.create_index("ix_suppression_change_recent", ["workspace_id", "created_at"], unique=False)
@@ -554,6 +568,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_tag_workspace_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tag")),
         sa.UniqueConstraint("workspace_id", "name", name=op.f("uq_tag_workspace_id_name")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("tag", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_tag_workspace_id"), ["workspace_id"], unique=False)
@@ -572,6 +587,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["contact_id"], ["contact.id"], name=op.f("fk_consent_contact_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_consent_workspace_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_consent")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("consent", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_consent_contact_id"), ["contact_id"], unique=False)
@@ -606,6 +622,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["flow_id"], ["flow.id"], name=op.f("fk_flow_edit_flow_id"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_flow_edit_workspace_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_flow_edit")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("flow_edit", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_flow_edit_flow_id"), ["flow_id"], unique=False)
@@ -624,6 +641,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_flow_version_workspace_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_flow_version")),
         sa.UniqueConstraint("flow_id", "number", name=op.f("uq_flow_version_flow_id_number")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("flow_version", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_flow_version_workspace_id"), ["workspace_id"], unique=False)
@@ -689,6 +707,7 @@ def upgrade() -> None:
         ),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_score_entry_workspace_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_score_entry")),
+        sqlite_autoincrement=True,
     )
     with op.batch_alter_table("score_entry", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_score_entry_contact_id"), ["contact_id"], unique=False)
