@@ -155,12 +155,14 @@ def release(claimed: Claim) -> None:
     db.session.commit()
 
 
-def expire(now: datetime) -> int:
-    """Forget what is older than 24 hours, of all clients; how many. The clock calls this."""
+def expire(now: datetime, chunk: int = 1000) -> int:
+    """Forget what is older than 24 hours, of all clients, chunk by chunk; how many. The clock calls this."""
+    total = 0
     with extensions.every_workspace():
-        old = sa.select(Idempotency.id).where(Idempotency.created_at <= now - KEPT).limit(1000)
-        ids = list(db.session.scalars(old))
-        if ids:
+        old = sa.select(Idempotency.id).where(Idempotency.created_at <= now - KEPT).limit(chunk)
+        while ids := list(db.session.scalars(old)):
             db.session.execute(sa.delete(Idempotency).where(Idempotency.id.in_(ids)))
-        db.session.commit()
-    return len(ids)
+            db.session.commit()
+            total += len(ids)
+        db.session.rollback()
+    return total

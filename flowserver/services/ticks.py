@@ -26,7 +26,7 @@ def tick(now: datetime) -> None:
         if now.second % 10 == 0:
             _safely(_resumed, now)
         if now.second == 0 and now.minute % 10 == 0:
-            for look in (_signups, _orphans, _unsettled):
+            for look in (_signups, _orphans, _unsettled, _answers):
                 _safely(look, now)
 
 
@@ -96,6 +96,12 @@ def _unsettled(now: datetime) -> None:
     """People whom a crash left held in a flow that is not paused: nobody would ever find them due."""
     for flow_id in flow_state.unsettled():
         jobqueue.wake("settle", flow_id)
+
+
+def _answers(now: datetime) -> None:
+    from flowserver.services import idempotency
+
+    idempotency.expire(now)
 
 
 def _orphans(now: datetime) -> None:
