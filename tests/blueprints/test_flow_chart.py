@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +31,7 @@ def test_names_at_the_line_ends_keep_apart(one, two, three):
     size = min(map(len, (one, two, three)))
     drawn = chart.draw([one[:size], two[:size], three[:size]])
     places = sorted(line.label_y for line in drawn.lines)
-    assert all(after - before >= 14.9 for before, after in zip(places, places[1:], strict=False))
+    assert all(after - before >= 14.9 for before, after in pairwise(places))
 
 
 def test_nothing_is_drawn_of_nothing():
