@@ -73,7 +73,7 @@ class Span:
 
 def takes(step: Step, port: str) -> Span:
     """How long a step keeps people who leave it through ``port``. Sending hours and pauses are left out."""
-    settings: Mapping[str, Any] = step.settings
+    settings: Mapping[str, Any] = step.node.settings  # the sound ones, in a draft
     if step.node.waits:
         if "for" in settings:
             length = _length(settings["for"])
@@ -124,7 +124,7 @@ def shortest(flow: Compiled, start: str, end: str) -> timedelta | None:
             if target is None:
                 continue
             span = takes(step, port)
-            length = DAY if step.node.waits and "for" not in step.settings else span.least
+            length = DAY if step.node.waits and "for" not in step.node.settings else span.least
             at = found[step.key] + length
             found[target] = min(found.get(target, at), at)
     return found.get(end)
