@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowserver.domain import sending
+from flowserver.domain import localtime, sending
 from flowserver.domain.steps import Contact
 
 ROME = ZoneInfo("Europe/Rome")
@@ -65,18 +65,16 @@ def test_quiet_hours_end_at_the_local_time(local, until):
 
 def test_quiet_hours_within_one_day_or_none_at_all():
     now = datetime(2026, 5, 4, 12, 30, tzinfo=ROME).astimezone(UTC)
-    assert sending.quiet_until(now, ROME, "12:00", "14:00") == datetime(
-        2026, 5, 4, 14, 0, tzinfo=ROME
-    ).astimezone(UTC)
+    assert sending.quiet_until(now, ROME, "12:00", "14:00") == datetime(2026, 5, 4, 14, 0, tzinfo=ROME).astimezone(UTC)
     assert sending.quiet_until(now, ROME, "12:00", "12:00") is None
     assert sending.quiet_until(now, ROME, "", "") is None
 
 
 def test_a_skipped_time_is_the_first_that_exists_and_a_doubled_one_the_first():
-    assert sending.instant(date(2026, 3, 29), time(2, 30), ROME) == datetime(2026, 3, 29, 1, 0, tzinfo=UTC)
-    assert sending.instant(date(2026, 10, 25), time(2, 30), ROME) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+    assert localtime.instant(date(2026, 3, 29), time(2, 30), ROME) == datetime(2026, 3, 29, 1, 0, tzinfo=UTC)
+    assert localtime.instant(date(2026, 10, 25), time(2, 30), ROME) == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
     apia = ZoneInfo("Pacific/Apia")  # skipped 30 December 2011 altogether
-    assert sending.instant(date(2011, 12, 30), time(12, 0), apia) == datetime(2011, 12, 30, 10, 0, tzinfo=UTC)
+    assert localtime.instant(date(2011, 12, 30), time(12, 0), apia) == datetime(2011, 12, 30, 10, 0, tzinfo=UTC)
 
 
 @given(
@@ -91,7 +89,7 @@ def test_after_the_quiet_hours_nothing_is_quiet(name, now, begins, ends):
     if until is not None:
         assert now < until <= now + timedelta(days=1, hours=3)
         again = sending.quiet_until(until, zone, f"{begins:%H:%M}", f"{ends:%H:%M}")
-        begin_again = sending.instant(
+        begin_again = localtime.instant(
             until.astimezone(zone).date(), begins, zone
         )  # the gap of a time change swallowed the break
         assert again is None or begin_again == until
@@ -117,3 +115,56 @@ def test_messages_already_planned_for_tomorrow_count_too():
 def test_the_day_is_the_clients_day():
     late = datetime(2026, 5, 4, 22, 30, tzinfo=UTC)  # already Tuesday in Rome
     assert sending.free_from(late, ROME, [NOW], 1, None) is None
+
+
+@pytest.mark.parametrize(
+    ("now", "until"),
+    [
+        # 29 March 2026 in Rome: 02:00 to 03:00 do not exist
+        ("2026-03-28T23:30", "2026-03-29T01:00"),  # quiet from 23:00 to 02:30: the end moves to 03:00
+        ("2026-03-29T00:59", "2026-03-29T01:00"),
+        ("2026-03-29T01:00", None),
+        # 25 October 2026: 02:00 to 03:00 come twice, the first 02:30 ends the quiet
+        ("2026-10-25T00:29", "2026-10-25T00:30"),
+        ("2026-10-25T00:30", None),
+        ("2026-10-25T01:15", None),  # 02:15 for the second time: the quiet is over
+    ],
+)
+def test_an_end_that_is_skipped_or_doubled(now, until):
+    at = datetime.fromisoformat(now).replace(tzinfo=UTC)
+    expected = datetime.fromisoformat(until).replace(tzinfo=UTC) if until else None
+    assert sending.quiet_until(at, ROME, "23:00", "02:30") == expected
+
+
+@pytest.mark.parametrize(("quiet_from", "quiet_to"), [("", "08:00"), ("21:00", ""), ("08:00", "08:00")])
+def test_half_a_wish_is_none(quiet_from, quiet_to):
+    assert sending.quiet_until(NOW.replace(hour=23), ROME, quiet_from, quiet_to) is None
+
+
+def test_a_cap_keeps_the_local_hour_over_a_change_of_the_clocks():
+    saturday = datetime(2026, 3, 28, 9, 0, tzinfo=UTC)  # 10:00 in Rome, summer time begins that night
+    assert sending.free_from(saturday, ROME, [saturday], 1, None) == datetime(2026, 3, 29, 8, 0, tzinfo=UTC)
+    night = datetime(2026, 3, 28, 1, 30, tzinfo=UTC)  # 02:30, which the next day does not have
+    assert sending.free_from(night, ROME, [night], 1, None) == datetime(2026, 3, 29, 1, 0, tzinfo=UTC)
+
+
+def test_a_cap_of_nothing_never_lets_go_within_a_year():
+    assert sending.free_from(NOW, ROME, [], 0, None) == NOW + timedelta(days=365)
+
+
+@given(
+    st.sampled_from(
+        ["Europe/Rome", "America/New_York", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Kathmandu", "UTC"]
+    ),
+    st.lists(st.integers(-8 * 1440, 8 * 1440), max_size=20),
+    st.integers(1, 3),
+    st.integers(1, 7) | st.none(),
+    st.datetimes(datetime(2025, 1, 1), datetime(2027, 1, 1)),
+)
+def test_what_a_cap_promises_is_free(name, minutes, per_day, per_week, now):
+    zone, now = ZoneInfo(name), now.replace(tzinfo=UTC)
+    sent = [now + timedelta(minutes=m) for m in minutes]
+    free = sending.free_from(now, zone, sent, per_day, per_week)
+    if free is not None:
+        assert free > now
+        assert sending.free_from(free, zone, sent, per_day, per_week) is None
