@@ -5,7 +5,9 @@ Lines stay open between jobs of a worker, so that the next message need not dial
 
 from __future__ import annotations
 
+import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -20,6 +22,7 @@ from flowserver.services.journal import Journal
 log = structlog.get_logger()
 
 _NOT_BEGUN = Answer(UNSENT)
+_NEVER = sys.maxsize
 
 
 @dataclass(slots=True)
@@ -68,7 +71,9 @@ class Crew:
         self.refused = ""  # why it refuses our credentials
         self._stop = False
         self._todo: SimpleQueue[Parcel | None] = SimpleQueue()
-        self._answers: SimpleQueue[tuple[Parcel, Answer]] = SimpleQueue()
+        self._answers: deque[tuple[Parcel, Answer]] = deque()
+        self._wanted = _NEVER  # how many answers the collector waits for
+        self._enough = threading.Event()
         self._threads: list[threading.Thread] = []
         self._alive = 0
         self._lock = threading.Lock()
@@ -93,11 +98,23 @@ class Crew:
 
     def collect(self, until: int) -> list[tuple[Parcel, Answer]]:
         """Wait until at most ``until`` parcels are outstanding; the answers that came meanwhile."""
-        found = []
-        while self.outstanding > until or not self._answers.empty():
-            found.append(self._answers.get())
-            self.outstanding -= 1
+        self._await(self.outstanding - until)
+        found = [self._answers.popleft() for _ in range(len(self._answers))]
+        self.outstanding -= len(found)
         return found
+
+    def _await(self, wanted: int) -> None:
+        """Sleep until so many answers are there. Waking for each of them would cost the lines more than their sending."""
+        self._enough.clear()
+        self._wanted = wanted
+        if len(self._answers) < wanted:
+            self._enough.wait()
+        self._wanted = _NEVER
+
+    def _answer(self, parcel: Parcel, answer: Answer) -> None:
+        self._answers.append((parcel, answer))
+        if len(self._answers) >= self._wanted:
+            self._enough.set()
 
     def leave(self) -> None:
         """Finish what is in hand, begin nothing new, end the threads."""
@@ -115,7 +132,7 @@ class Crew:
                 if answer.state == UNSENT and self._others_go_on(answer):
                     self._todo.put(parcel)
                     return
-                self._answers.put((parcel, answer))
+                self._answer(parcel, answer)
         finally:
             self.lines.give_back(session)
 
