@@ -30,7 +30,7 @@ def _config(**overrides: Any):
 
 
 def _app(pages: bool = False, **overrides: Any):
-    """The application for a command, logs set up; with ``pages`` it can answer requests."""
+    """The application for a command, logs set up; with ``pages`` it answers requests and speaks the clients' languages."""
     from flowserver import create_app
     from flowserver.runtime import logging
 
@@ -109,7 +109,7 @@ def worker(no_bulk: bool, queues: str | None, data: str | None) -> None:
     unknown = [name for name in names if name not in jobqueue.QUEUES]
     if unknown:
         _fail(f"There is no queue {unknown[0]!r}. Choose from: {', '.join(jobqueue.QUEUES)}.", 2)
-    work(_app(data=data), [name for name in names if not (no_bulk and name == "bulk")])
+    work(_app(pages=True, data=data), [name for name in names if not (no_bulk and name == "bulk")])
 
 
 @main.command()
@@ -120,7 +120,7 @@ def clock(data: str | None) -> None:
     from flowserver.runtime.worker import tick_forever
 
     leash.hold_on()
-    tick_forever(_app(data=data))
+    tick_forever(_app(pages=True, data=data))
 
 
 @main.command()
@@ -201,7 +201,7 @@ def demo(once: bool, data: str | None) -> None:
     from flowserver.errors import Conflict
     from flowserver.services import demo as service
 
-    app = _app(data=data)
+    app = _app(pages=True, data=data)
     with app.app_context():
         _upgrade()
         try:

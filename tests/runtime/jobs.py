@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import flask_babel
 from flask import current_app
 
 from flowserver import extensions
@@ -12,6 +13,8 @@ from flowserver import extensions
 
 def note(path: str) -> None:
     """Write down what a job sees: the app, the chosen workspace, whether it may write."""
+    with flask_babel.force_locale("it"):  # mails are written in the client's language
+        flask_babel.gettext("Flows")
     seen = [
         current_app.name,
         extensions.current_workspace(),
