@@ -10,6 +10,7 @@ from flask import current_app, url_for
 from flowserver.blueprints.api import paging
 from flowserver.blueprints.api.kit import ID, Answer, Resource, unchanged
 from flowserver.blueprints.api.schemas import forms as schemas
+from flowserver.blueprints.forms.code import code
 from flowserver.services import browse, forms, intake
 
 resource = Resource("Forms", 50, "Signup forms that clients put on their pages.")
@@ -119,3 +120,21 @@ def delete_form(form_id: int) -> None:
     """
     unchanged("form", form_id, lambda: one(form_id))
     forms.delete(form_id)
+
+
+@resource.reads(
+    f"{ONE}/snippet",
+    shows=schemas.Snippet,
+    example={
+        "html": '<form action="https://flows.example/f/aB3dE5fG7hJ9" method="post" accept-charset="utf-8">…</form>',
+        "iframe": '<iframe src="https://flows.example/f/aB3dE5fG7hJ9?embed=1" title="Coffee news"></iframe>',
+    },
+)
+def get_form_snippet(form_id: int) -> Any:
+    """Get the code that shows a form on a page.
+
+    Either plain HTML without a script, to be dressed by the page, or a frame with the client's colours.
+    """
+    client, _channels = browse.workspace()
+    found = code(forms.get(form_id), client.locale)
+    return {"html": found.plain, "iframe": found.framed}

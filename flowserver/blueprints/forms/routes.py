@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, current_app, flash, g, redirect, render_template, request, url_for
+from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from flowserver.blueprints.fieldkit import add_errors, sent
+from flowserver.blueprints.forms.code import code
 from flowserver.blueprints.forms.forms import FormForm, asked
-from flowserver.blueprints.public.forms import CONSENTS, TRAP
 from flowserver.errors import Conflict, Invalid
 from flowserver.services import forms, lists, usage
 
@@ -71,22 +71,8 @@ _USUAL = [{"key": "first_name", "label": "", "required": False}]
 @bp.get("/<int:form_id>/snippet")
 def snippet(form_id: int) -> str:
     row = forms.get(form_id)
-    address = current_app.extensions["config"].url + url_for("public.form", public_id=row.public_id)
-    questions = forms.questions(row)
-    values = {"row": row, "address": address, "questions": questions, "consents": CONSENTS, "trap": TRAP}
-    return render_template(
-        "forms/snippet.html",
-        row=row,
-        address=address,
-        plain=render_template("forms/code_form.html", **values),
-        framed=render_template("forms/code_frame.html", height=_height(row, len(questions)), **values),
-    )
-
-
-def _height(row: Any, questions: int) -> int:
-    """Pixels a frame needs for the form, one error included."""
-    boxes = bool(row.email_consent_text) + bool(row.sms_consent_text)
-    return 320 + 90 * questions + 60 * boxes
+    found = code(row, g.workspace.locale)
+    return render_template("forms/snippet.html", row=row, address=found.address, plain=found.plain, framed=found.framed)
 
 
 @bp.route("/<int:form_id>/delete", methods=["GET", "POST"])

@@ -59,6 +59,17 @@ def test_a_list_is_named_or_numbered(api, newsletter):
     assert api.patch(f"/forms/{made['id']}", {"list": "other"}).json["list_id"] == other["id"]
 
 
+def test_the_code_of_a_form_can_be_put_into_a_page_and_sent(api, newsletter, client):
+    made = api.post("/forms", {**BODY, "locale": "it"}).json
+    found = api.get(f"/forms/{made['id']}/snippet").json
+    assert f'action="{made["url"]}"' in found["html"] and "<script" not in found["html"]
+    assert "Your name" in found["html"] and 'name="phone"' in found["html"]
+    assert f'src="{made["url"]}?embed=1"' in found["iframe"]
+    path = made["url"].removeprefix("http://localhost")
+    assert client.get(f"{path}?embed=1").status_code == 200
+    problem(api.get("/forms/99/snippet"), 404, "not-found")
+
+
 @pytest.mark.parametrize(
     ("change", "where"),
     [
