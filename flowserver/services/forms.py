@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -168,7 +168,7 @@ def _checked(values: Mapping[str, Any], own_id: int | None) -> dict[str, Any]:
         "double_opt_in": bool(values.get("double_opt_in", True)),
         "closed": bool(values.get("closed", False)),
     }
-    checks = {
+    checks: dict[str, Callable[[], Any]] = {
         "name": lambda: _name(values.get("name"), own_id),
         "list_id": lambda: _list(values.get("list_id")),
         "fields": lambda: _fields(values.get("fields") or []),

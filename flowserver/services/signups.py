@@ -278,13 +278,15 @@ def _forget_others(signup: Signup) -> None:
 
 def expire(now: datetime) -> int:
     """Delete signups nobody confirmed within seven days, of all clients; how many. The clock calls this."""
+    gone = 0
     with extensions.every_workspace():
         old = sa.select(Signup.id).where(Signup.state == "pending", Signup.created_at < now - KEPT).limit(500)
-        ids = db.session.scalars(old).all()
-        if ids:
+        while ids := db.session.scalars(old).all():
             db.session.execute(sa.delete(Signup).where(Signup.id.in_(ids)))
-        db.session.commit()
-    return len(ids)
+            db.session.commit()
+            gone += len(ids)
+        db.session.rollback()
+    return gone
 
 
 # --- the page after sending in -------------------------------------------------------------------------

@@ -237,3 +237,22 @@ def test_the_list_page_asks_the_same_number_of_queries_for_many(db, console, mar
         contacts.upsert({"email": f"p{number}@x.example"}, source="api", silent=True, commit=False)
     db.session.commit()
     assert queries() == few
+
+
+def test_every_form_carries_a_token_and_nothing_is_taken_without_one(app, console, marta):
+    import re
+
+    pages = [ROOT, f"{ROOT}/{marta.id}", f"{ROOT}/{marta.id}/edit", f"{ROOT}/{marta.id}/delete", f"{ROOT}/new", f"{ROOT}/tags", f"{ROOT}/import"]
+    app.config["WTF_CSRF_ENABLED"] = True
+    for path in [*pages, "/c/caffe-lume/lists/new", "/c/caffe-lume/forms/new"]:
+        for form in re.findall(r"<form[^>]*method=\"post\".*?</form>", console.get(path).text, re.S):
+            assert 'name="csrf_token"' in form, path
+    for path in WRITES:
+        assert console.post(ROOT + path.format(id=marta.id, tag=1), data={"sure": "y"}).status_code == 400, path
+
+
+def test_pages_have_no_inline_script_or_style(console, marta):
+    for path in (ROOT, f"{ROOT}/{marta.id}", f"{ROOT}/import", "/c/caffe-lume/forms/new", "/c/caffe-lume/lists"):
+        text = console.get(path).text
+        assert " style=" not in text and "<style" not in text and "onclick" not in text
+        assert "<script>" not in text

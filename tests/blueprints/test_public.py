@@ -112,6 +112,16 @@ def test_a_closed_form_says_so(db, client, coffee):
     assert not count(db, Signup)
 
 
+def test_without_a_way_to_send_nothing_is_kept_and_the_words_are_polite(db, client, coffee):
+    from flowserver.models import Connection
+
+    db.session.execute(sa.delete(Connection))
+    db.session.commit()
+    page = client.post(f"/f/{coffee.public_id}", data=ANSWERS)
+    assert page.status_code == 503 and "Try again later" in page.text and 'value="Marta"' in page.text
+    assert not count(db, Signup)
+
+
 def test_an_unknown_form_is_not_found(client, coffee):
     assert client.get("/f/nothing").status_code == client.post("/f/nothing").status_code == 404
 

@@ -209,3 +209,25 @@ def test_sending_again_keeps_the_ten_minutes(db, coffee, clock):
     clock.now += timedelta(minutes=11)
     signups.again(coffee, answer.token)
     assert len(rows(db, Message)) == 2
+
+
+def test_confirming_starts_the_welcome_flow_in_the_same_moment(db, coffee, clock):
+    from flowserver.models import Enrollment
+    from flowserver.services import flows
+
+    flow = flows.create(
+        {
+            "format": 1,
+            "name": "Welcome",
+            "trigger": {"type": "list_joined", "list": coffee.list_id, "wait": {"minutes": 10}, "reentry": "once"},
+            "steps": [{"key": "hi", "type": "send_email", "subject": "Hi", "body": [{"type": "text", "text": "Hi"}]}],
+        }
+    )
+    flows.publish(flow.id)
+    clock.forward(minutes=1)
+    signups.receive(coffee, fill())
+    assert not rows(db, Enrollment)
+    clock.forward(hours=1)
+    signups.confirm(link(db))
+    (run,) = rows(db, Enrollment)
+    assert run.due_at == clock.now + timedelta(minutes=10) and run.contact_id == rows(db, Contact)[0].id

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, g, redirect, render_template, request, url_for
+from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
@@ -13,7 +14,7 @@ from flowserver.blueprints import console
 from flowserver.blueprints.fieldkit import add_errors
 from flowserver.blueprints.limits import get_remote_address, limiter
 from flowserver.blueprints.public import forms as widgets
-from flowserver.errors import Invalid, NotFound
+from flowserver.errors import Conflict, Invalid, NotFound
 from flowserver.services import brand, forms, signups
 
 bp = Blueprint("public", __name__)
@@ -66,6 +67,9 @@ def send(public_id: str) -> Any:
     except Invalid as error:
         add_errors(shown, _at_fields(error.messages))
         return _show(row, shown, questions), 422
+    except Conflict:  # the client has no way to send the confirmation
+        add_errors(shown, {"_": [_("We cannot take signups at the moment. Try again later.")]})
+        return _show(row, shown, questions), 503
     embed = {"embed": 1} if request.args.get("embed") else {}
     if answer.confirm:
         return redirect(url_for(".sent", public_id=public_id, k=answer.token, **embed), 303)
