@@ -90,7 +90,8 @@ _LOAD = (
 )
 
 
-_Row: Any = namedtuple("_Row", _LOAD.selected_columns.keys())  # read forty times a mail: be quick
+# What a row is made into: it is read forty times a mail, and a tuple with names is three times as fast there.
+_as_row: Any = namedtuple("_Row", _LOAD.selected_columns.keys())._make  # type: ignore[misc]
 
 
 @dataclass(slots=True)
@@ -107,7 +108,7 @@ class Sorted:
 def sort(lease_id: int, ids: Sequence[int], connection: Any, now: datetime) -> Sorted:
     """Check and pack the claimed messages ``ids`` of a lease, in their order."""
     loaded = db.session.connection().execute(_LOAD.where(bulk.ids_in(_M.id, ids)), {"lease": lease_id})
-    rows: dict[int, Any] = {row[0]: row for row in map(_Row._make, loaded)}
+    rows: dict[int, Any] = {row[0]: row for row in map(_as_row, loaded)}
     result = Sorted()
     packer = _Packer(connection, now, {row.workspace_id for row in rows.values()})
     for message_id in ids:
