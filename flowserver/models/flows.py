@@ -92,14 +92,14 @@ class Enrollment(OfWorkspace, Base):
             "ix_enrollment_due",
             "due_at",
             postgresql_where=sa.text("due_at IS NOT NULL AND NOT held"),
-            sqlite_where=sa.text("due_at IS NOT NULL AND NOT held"),
+            sqlite_where=sa.text("due_at IS NOT NULL AND held = 0"),
         ),
         sa.Index(
             "ix_enrollment_held",
             "flow_id",
             "contact_id",
             postgresql_where=sa.text("held"),
-            sqlite_where=sa.text("held"),
+            sqlite_where=sa.text("held = 1"),
         ),
         sa.Index("ix_enrollment_contact", "contact_id"),
     )
@@ -153,7 +153,7 @@ class Event(OfWorkspace, Base):
         sa.Index("uq_event_key", "workspace_id", "key", unique=True),
         sa.Index("ix_event_contact", "contact_id", "type"),
         sa.Index(
-            "ix_event_unmatched", "id", postgresql_where=sa.text("NOT matched"), sqlite_where=sa.text("NOT matched")
+            "ix_event_unmatched", "id", postgresql_where=sa.text("NOT matched"), sqlite_where=sa.text("matched = 0")
         ),
     )
 

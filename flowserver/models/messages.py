@@ -12,7 +12,8 @@ from flowserver.extensions import Base, OfWorkspace, UtcDateTime
 from flowserver.models.base import BigId, Instant, Json, Pk, Row
 
 _OPEN = "state = 'planned'"
-_CLAIMED = "state IN ('claimed', 'handed')"
+_CLAIMED = "lease_id IS NOT NULL"
+_REFERRED = "provider_ref IS NOT NULL"
 
 
 class Message(OfWorkspace, Base):
@@ -37,7 +38,13 @@ class Message(OfWorkspace, Base):
             sqlite_where=sa.text(_OPEN),
         ),
         sa.Index("ix_message_lease", "lease_id", postgresql_where=sa.text(_CLAIMED), sqlite_where=sa.text(_CLAIMED)),
-        sa.Index("ix_message_ref", "connection_id", "provider_ref"),
+        sa.Index(
+            "ix_message_ref",
+            "connection_id",
+            "provider_ref",
+            postgresql_where=sa.text(_REFERRED),
+            sqlite_where=sa.text(_REFERRED),
+        ),
         sa.Index("ix_message_recent", "workspace_id", "planned_at"),
     )
 
@@ -93,7 +100,9 @@ class Engagement(OfWorkspace, Base):
     workspace_id: Mapped[int] = mapped_column(BigId)
     message_id: Mapped[int] = mapped_column(BigId, index=True)
     contact_id: Mapped[int | None] = mapped_column(BigId, index=True)
-    kind: Mapped[str] = mapped_column(sa.String(14))  # open, click, delivered, bounced, failed, complained, unsubscribed
+    kind: Mapped[str] = mapped_column(
+        sa.String(14)
+    )  # open, click, delivered, bounced, failed, complained, unsubscribed
     at: Mapped[Instant]
     link: Mapped[int | None] = mapped_column(sa.SmallInteger)  # number of the link in the mail, from 0
     url: Mapped[str | None] = mapped_column(sa.Text)

@@ -102,14 +102,14 @@ def upgrade() -> None:
             ["due_at"],
             unique=False,
             postgresql_where=sa.text("due_at IS NOT NULL AND NOT held"),
-            sqlite_where=sa.text("due_at IS NOT NULL AND NOT held"),
+            sqlite_where=sa.text("due_at IS NOT NULL AND held = 0"),
         )
         batch_op.create_index(
             "ix_enrollment_held",
             ["flow_id", "contact_id"],
             unique=False,
             postgresql_where=sa.text("held"),
-            sqlite_where=sa.text("held"),
+            sqlite_where=sa.text("held = 1"),
         )
         batch_op.create_index("uq_enrollment_event", ["flow_id", "contact_id", "event_key"], unique=True)
         batch_op.create_index(
@@ -142,7 +142,7 @@ def upgrade() -> None:
             ["id"],
             unique=False,
             postgresql_where=sa.text("NOT matched"),
-            sqlite_where=sa.text("NOT matched"),
+            sqlite_where=sa.text("matched = 0"),
         )
         batch_op.create_index("uq_event_key", ["workspace_id", "key"], unique=True)
 
@@ -200,8 +200,8 @@ def upgrade() -> None:
             "ix_message_lease",
             ["lease_id"],
             unique=False,
-            postgresql_where=sa.text("state IN ('claimed', 'handed')"),
-            sqlite_where=sa.text("state IN ('claimed', 'handed')"),
+            postgresql_where=sa.text("lease_id IS NOT NULL"),
+            sqlite_where=sa.text("lease_id IS NOT NULL"),
         )
         batch_op.create_index(
             "ix_message_planned",
@@ -211,7 +211,13 @@ def upgrade() -> None:
             sqlite_where=sa.text("state = 'planned'"),
         )
         batch_op.create_index("ix_message_recent", ["workspace_id", "planned_at"], unique=False)
-        batch_op.create_index("ix_message_ref", ["connection_id", "provider_ref"], unique=False)
+        batch_op.create_index(
+            "ix_message_ref",
+            ["connection_id", "provider_ref"],
+            unique=False,
+            postgresql_where=sa.text("provider_ref IS NOT NULL"),
+            sqlite_where=sa.text("provider_ref IS NOT NULL"),
+        )
         batch_op.create_index("uq_message_key", ["key"], unique=True)
 
     op.create_table(
@@ -839,7 +845,11 @@ def downgrade() -> None:
     op.drop_table("rate_window")
     with op.batch_alter_table("message", schema=None) as batch_op:
         batch_op.drop_index("uq_message_key")
-        batch_op.drop_index("ix_message_ref")
+        batch_op.drop_index(
+            "ix_message_ref",
+            postgresql_where=sa.text("provider_ref IS NOT NULL"),
+            sqlite_where=sa.text("provider_ref IS NOT NULL"),
+        )
         batch_op.drop_index("ix_message_recent")
         batch_op.drop_index(
             "ix_message_planned",
@@ -848,8 +858,8 @@ def downgrade() -> None:
         )
         batch_op.drop_index(
             "ix_message_lease",
-            postgresql_where=sa.text("state IN ('claimed', 'handed')"),
-            sqlite_where=sa.text("state IN ('claimed', 'handed')"),
+            postgresql_where=sa.text("lease_id IS NOT NULL"),
+            sqlite_where=sa.text("lease_id IS NOT NULL"),
         )
         batch_op.drop_index("ix_message_enrollment")
         batch_op.drop_index("ix_message_contact")
@@ -862,7 +872,7 @@ def downgrade() -> None:
     with op.batch_alter_table("event", schema=None) as batch_op:
         batch_op.drop_index("uq_event_key")
         batch_op.drop_index(
-            "ix_event_unmatched", postgresql_where=sa.text("NOT matched"), sqlite_where=sa.text("NOT matched")
+            "ix_event_unmatched", postgresql_where=sa.text("NOT matched"), sqlite_where=sa.text("matched = 0")
         )
         batch_op.drop_index("ix_event_contact")
 
@@ -874,11 +884,11 @@ def downgrade() -> None:
             sqlite_where=sa.text("due_at IS NOT NULL"),
         )
         batch_op.drop_index("uq_enrollment_event")
-        batch_op.drop_index("ix_enrollment_held", postgresql_where=sa.text("held"), sqlite_where=sa.text("held"))
+        batch_op.drop_index("ix_enrollment_held", postgresql_where=sa.text("held"), sqlite_where=sa.text("held = 1"))
         batch_op.drop_index(
             "ix_enrollment_due",
             postgresql_where=sa.text("due_at IS NOT NULL AND NOT held"),
-            sqlite_where=sa.text("due_at IS NOT NULL AND NOT held"),
+            sqlite_where=sa.text("due_at IS NOT NULL AND held = 0"),
         )
         batch_op.drop_index("ix_enrollment_contact")
 

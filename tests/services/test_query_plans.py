@@ -1,0 +1,78 @@
+"""The questions asked once a second, and by every batch, find their rows through an index however many rows there are.
+
+On SQLite a partial index serves only a query that repeats its condition word for word, so this is easily lost.
+"""
+
+import pytest
+import sqlalchemy as sa
+
+from flowserver import clock
+from flowserver.models import Enrollment, Event, Message
+from flowserver.services import engine, leases
+
+E, M, V = Enrollment.__table__.c, Message.__table__.c, Event.__table__.c
+
+
+def plan(db, statement, given) -> str:
+    """How the database answers a statement, sequential scans being the last resort."""
+    connection = db.session.connection()
+    seen = []
+
+    @sa.event.listens_for(connection, "before_cursor_execute", retval=True)
+    def explain(conn, cursor, sql, parameters, context, many):
+        word = "EXPLAIN" if conn.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN"
+        seen.append((f"{word} {sql}", parameters))
+        return sql, parameters
+
+    connection.execute(statement, given)
+    sa.event.remove(connection, "before_cursor_execute", explain)
+    cursor = connection.connection.cursor()
+    if connection.dialect.name == "postgresql":
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    cursor.execute(*seen[0])
+    return "\n".join(str(row[-1]) for row in cursor.fetchall())
+
+
+def _due(now):
+    return sa.select(E.id).where(E.due_at <= now, ~E.held).limit(1)
+
+
+def _held(_):
+    return sa.select(E.id).where(E.flow_id == 5, E.held)
+
+
+def _unmatched(_):
+    return sa.select(V.id).where(~V.matched).limit(1)
+
+
+def _leased(_):
+    return sa.select(M.id).where(M.lease_id == 5, M.state == "claimed")
+
+
+def _reported(_):
+    return sa.select(M.id).where(M.connection_id == 1, M.provider_ref == "abc")
+
+
+@pytest.mark.parametrize(
+    ("index", "question"),
+    [
+        ("ix_enrollment_due", _due),
+        ("ix_enrollment_held", _held),
+        ("ix_event_unmatched", _unmatched),
+        ("ix_message_lease", _leased),
+        ("ix_message_ref", _reported),
+    ],
+)
+def test_a_question_is_answered_by_its_index(db, index, question):
+    assert index in plan(db, question(clock.now()), {})
+
+
+def test_a_batch_claims_in_the_order_of_the_index(db):
+    if db.engine.dialect.name == "sqlite":
+        found = plan(db, engine._CLAIM, {"now": clock.now(), "most": 10})
+        assert "ix_enrollment_due" in found and "TEMP B-TREE" not in found
+
+
+def test_a_lease_claims_through_the_outbox_index(db):
+    given = {"connection": 1, "now": clock.now(), "most": 10, "lease": 1}
+    assert "ix_message_planned" in plan(db, leases._CLAIM, given)
