@@ -27,6 +27,18 @@ def save(
     and keeps lists and tags it had. Raises :class:`Invalid` by field.
     """
     wanted = _tags(tag_words)
+    try:
+        contact, new = _save(contact_id, values, list_ids, wanted)
+    except Invalid:
+        db.session.rollback()  # half a contact must not linger while the page is drawn again
+        raise
+    db.session.commit()
+    return contact, new
+
+
+def _save(
+    contact_id: int | None, values: Mapping[str, Any], list_ids: Sequence[int], wanted: set[str]
+) -> tuple[Contact, bool]:
     if contact_id is None:
         contact, new = contacts.upsert(values, source=SOURCE, commit=False)
     else:
@@ -40,7 +52,6 @@ def save(
             lists.leave(list_id, [contact.id], commit=False)
         for name in have_tags - wanted:
             tags.remove([contact.id], name, commit=False)
-    db.session.commit()
     return contact, new
 
 

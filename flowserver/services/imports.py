@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
+import flask_babel
 import sqlalchemy as sa
 import structlog
 from flask import current_app
@@ -21,7 +22,7 @@ from flowserver.domain import csvfile, importing, people
 from flowserver.domain.importing import Person, Row
 from flowserver.errors import Conflict, FlowserverError, Invalid, NotFound, TooLarge
 from flowserver.extensions import db
-from flowserver.models import Consent, Contact, Import, Membership
+from flowserver.models import Consent, Contact, Import, Membership, User
 from flowserver.models.people import ContactTag
 from flowserver.services import bulk, contacts, crowd, lists, tags
 from flowserver.text import N_, Text
@@ -352,7 +353,7 @@ class _Run:
         self.id, self.done, self.options = row.id, row.done, dict(row.options)
         self.row = Import(path=row.path, encoding=row.encoding, separator=row.separator, options=self.options)
         self.workspace_id = row.workspace_id
-        self.filename = row.filename
+        self.filename, self.language = row.filename, _language(row.user_id)
         book = contacts.book(self.options.get("country", ""))
         mapping = {int(column): target for column, target in row.mapping.items()}
         known = {column: target for column, target in mapping.items() if _still_there(target, book)}
@@ -363,7 +364,7 @@ class _Run:
     def go_on(self, until: datetime) -> bool:
         """Read chunks to the end of the file, or until this turn is over; whether the file is done."""
         records = itertools.islice(_body(self.row), self.done, None)
-        with self.bad:
+        with flask_babel.force_locale(self.language):
             while chunk := list(itertools.islice(records, CHUNK)):
                 self._chunk([importing.read_row(record, self.plan) for record in chunk])
                 if clock.now() > until:
@@ -580,42 +581,50 @@ def _bad_path(row: Import) -> Path:
 
 
 class _BadRows:
-    """The file of refused rows. It is cut back to what was committed, so that a killed job repeats none."""
+    """The file of refused rows. It is cut back to what was committed before each chunk is added, while the import's
+    row is locked: a killed job leaves nothing behind, and two jobs never write at once."""
 
     def __init__(self, path: Path, size: int, heading: Sequence[str]):
         self.path, self.size = path, size
         self.heading = heading
 
-    def __enter__(self) -> _BadRows:
-        self.file = self.path.open("r+b" if self.path.exists() else "w+b")
-        self.file.truncate(self.size)
-        self.file.seek(self.size)
-        if not self.size:
-            words = [str(word) for word in (N_("Line"), N_("Column"), N_("Problem"))]
-            self._write("\ufeff" + "".join(csvfile.rows_to_csv([[*words, *self.heading]])))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-
     def add(self, rows: Sequence[Row]) -> None:
         """Write rows to the file before their chunk is committed."""
-        lines = csvfile.rows_to_csv([row.line, *_in_words(row.problems), *row.cells] for row in rows)
-        self._write("".join(lines))
-
-    def _write(self, text: str) -> None:
-        self.file.write(text.encode("utf-8", "replace"))
-        self.file.flush()
-        self.size = self.file.tell()
+        if not rows:
+            return
+        lines = [[row.line, *_in_words(row.problems), *row.cells] for row in rows]
+        if not self.size:
+            words = [_said(word) for word in (N_("Line"), N_("Column"), N_("Problem"))]
+            lines.insert(0, [*words, *self.heading])
+        text = ("" if self.size else "\ufeff") + "".join(csvfile.rows_to_csv(lines))
+        with self.path.open("r+b" if self.path.exists() else "w+b") as file:
+            file.truncate(self.size)
+            file.seek(self.size)
+            file.write(text.encode("utf-8", "replace"))
+            self.size = file.tell()
 
 
 def _in_words(problems: Sequence[tuple[str, str]]) -> tuple[str, str]:
     """Column and reason; with several mistakes each reason names its column."""
     if len(problems) == 1:
         column, text = problems[0]
-        return column, str(text)
+        return column, _said(text)
     columns = dict.fromkeys(column for column, _ in problems if column)
-    return ", ".join(columns), ". ".join(f"{column}: {text}" if column else str(text) for column, text in problems)
+    reasons = (f"{column}: {_said(text)}" if column else _said(text) for column, text in problems)
+    return ", ".join(columns), ". ".join(reasons)
+
+
+def _said(text: str) -> str:
+    """A reason in the language of the person who uploaded the file."""
+    if not isinstance(text, Text):
+        return text
+    found = flask_babel.gettext(text.msgid)
+    return found % text.params if text.params else found
+
+
+def _language(user_id: int | None) -> str:
+    found: str | None = db.session.scalar(sa.select(User.locale).where(User.id == user_id))
+    return found or "en"
 
 
 def refused_file(import_id: int) -> Path:

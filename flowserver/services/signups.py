@@ -242,9 +242,11 @@ def _write(form: Form, signup: Signup) -> Contact:
     contact, _new = contacts.put(values, source=f"form:{form.id}")
     for channel in consents.CHANNELS:
         if channel in signup.consents and (channel == "email" or phone_is_theirs):
+            given = now if channel == "email" else signup.created_at  # the button confirms the e-mail address only
             words = signup.consents[channel]
-            consents.change(contact, channel, "given", source=form.name, words=words, at=now)
+            consents.change(contact, channel, "given", source=form.name, words=words, at=given)
     signup.state, signup.confirmed_at, signup.contact_id = "confirmed", now, contact.id
+    contact.last_activity_at = now
     db.session.flush()
     lists.join(form.list_id, [contact.id], commit=False)
     answers = {key: value for key, value in values.items() if key != "fields"}

@@ -63,7 +63,7 @@ def test_confirming_makes_the_contact_its_membership_consent_and_events(db, coff
     assert (marta.email_consent, marta.sms_consent) == ("given", "given")
     assert [(c.channel, c.state, c.source, c.at) for c in rows(db, Consent)] == [
         ("email", "given", "Footer", clock.now),
-        ("sms", "given", "Footer", clock.now),
+        ("sms", "given", "Footer", clock.now - timedelta(hours=3)),  # the button confirms the e-mail only
     ]
     assert rows(db, Consent)[0].words == WORDS
     assert [m.contact_id for m in rows(db, Membership)] == [marta.id]
