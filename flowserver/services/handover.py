@@ -40,6 +40,7 @@ class Lines:
 
     def __init__(self, provider: Provider):
         self.provider = provider
+        self.pace = 0  # messages a second, as last measured; 0: not yet
         self._idle: list[Session] = []
         self._lock = threading.Lock()
 
