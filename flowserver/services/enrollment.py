@@ -71,7 +71,7 @@ def _admits(trigger: Any, event: Any, now: datetime) -> bool:
     try:
         return bool(trigger.admits(Fact(event.type, event.at or now, event.subject, event.data)))
     except Exception as error:
-        log.error("enroll.trigger_failed", trigger=trigger.name, event=event.key, exc_info=error)
+        log.error("enroll.trigger_failed", trigger=trigger.name, workspace=event.workspace_id, exc_info=error)
         return False
 
 
