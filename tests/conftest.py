@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
+import structlog
 from flask import has_app_context
 from flask.testing import FlaskClient
 
@@ -22,6 +23,10 @@ from flowserver import create_app
 from flowserver import extensions as ext
 
 START = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)  # a Monday
+
+
+# The default draws tracebacks with every variable in them, which takes seconds for each.
+structlog.configure(processors=[structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)])
 
 
 def databases() -> list[str]:
