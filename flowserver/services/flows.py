@@ -14,7 +14,7 @@ from flowserver.domain import definition as definitions
 from flowserver.errors import Conflict, Invalid, NotFound
 from flowserver.extensions import current_workspace, db
 from flowserver.models import Enrollment, Flow, FlowEdit, FlowVersion, User
-from flowserver.services import checks, enrollment, flow_state, options
+from flowserver.services import checks, deliveries, enrollment, flow_state, options
 from flowserver.text import N_, Text
 
 PAUSE_MODES = ("freeze", "hold", "skip")
@@ -328,6 +328,7 @@ def resume(flow_id: int, user_id: int | None = None) -> Flow:
         jobqueue.wake_after_commit(db.session, "enroll", flow.id)
     db.session.commit()
     flow_state.release(flow_id)
+    deliveries.release_flow(flow_id)
     return get(flow_id)
 
 

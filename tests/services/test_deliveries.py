@@ -1,5 +1,6 @@
 """Planned messages leave over real SMTP sessions, once, and every answer is written down."""
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -751,3 +752,49 @@ def test_a_report_that_overtakes_the_answer_is_kept(sink, flow, planned):
     db.session.commit()
     assert message(message_id).state == "delivered"
     journal.close(done=True)
+
+
+def test_two_workers_at_once_send_each_mail_once(app, sink, flow, planned):
+    way = use(sink)
+    planned(flow(), 300)
+    way_id, sent, errors = way.id, [], []
+    db.session.remove()
+
+    def work(name: str) -> None:
+        try:
+            with app.app_context():
+                while count := deliveries.deliver(way_id, worker=name):
+                    sent.append(count)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(f"worker-{n}",)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert errors == []
+    assert sum(sent) == 300
+    assert states() == ["accepted"] * 300
+    assert len({mail.id for mail in sink.mails}) == len(sink.mails) == 300
+
+
+def test_two_workers_keep_to_one_rate(app, sink, flow, planned, clock):
+    way = use(sink)
+    way.per_minute = 60
+    db.session.commit()
+    planned(flow(), 100)
+    clock.now = clock.now.replace(second=39)
+    way_id, sent = way.id, []
+    db.session.remove()
+
+    def work() -> None:
+        with app.app_context():
+            sent.append(deliveries.deliver(way_id))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert sum(sent) == len(sink.mails) == 40

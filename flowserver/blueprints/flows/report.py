@@ -31,6 +31,8 @@ REASONS = {  # why a message was not sent, or why somebody left
     "flow_stopped": N_("The flow was stopped"),
     "client_archived": N_("The client is in the archive"),
     "left_flow": N_("The contact had left the flow"),
+    "on_pause": N_("The contact asked for a pause"),
+    "server_unreachable": N_("The server could not be reached for three days"),
     "no_connection": N_("No way to send is set up"),
     "finished": N_("Came to the end"),
     "end_step": N_("Left at an end step"),
