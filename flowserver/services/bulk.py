@@ -7,10 +7,13 @@ never a user's words.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
-from functools import cache, lru_cache
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
+from datetime import UTC, date, datetime
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import orjson
@@ -21,7 +24,9 @@ from sqlalchemy.ext.compiler import compiles
 from flowserver.extensions import Base, UtcDateTime
 
 Rows = Sequence[Sequence[Any]]
+Column = Sequence[Any]
 FEW = 50
+ALIKE = 20  # rows that write the same values, on average, for one statement each to pay
 
 
 def is_postgres(connection: sa.Connection) -> bool:
@@ -78,12 +83,52 @@ def update(connection: sa.Connection, table: str, columns: tuple[str, ...], rows
     """Update rows by id. A row is ``(id, *values)``; ``where`` adds a fence such as ``lease_id = 5``. Returns how many."""
     if not rows:
         return 0
+    groups = _alike(rows)
+    if groups is not None:
+        return sum(_update_alike(connection, table, columns, *group, where) for group in groups.items())
     if is_postgres(connection):
         return _update_arrays(connection, table, columns, rows, where)
     sets = ", ".join(f'"{column}" = ?' for column in columns)
     statement = f"UPDATE {_quoted(table)} SET {sets} WHERE id = ?" + (f" AND {where}" if where else "")
     values = _lite(table, (*columns, "id"), [(*row[1:], row[0]) for row in rows])
     return _many(connection, statement, values)
+
+
+def _alike(rows: Rows) -> Mapping[tuple[Any, ...], list[int]] | None:
+    """Ids by what is to be written, where many rows get the same; ``None`` where they differ or hold JSON."""
+    groups: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+    most = len(rows) // ALIKE
+    try:
+        for row in rows:
+            groups[tuple(row[1:])].append(row[0])
+            if len(groups) > most:
+                return None
+    except TypeError:
+        return None
+    return groups
+
+
+def _update_alike(
+    connection: sa.Connection, table: str, columns: tuple[str, ...], values: tuple[Any, ...], ids: list[int], where: str
+) -> int:
+    """Write the same values to all these rows."""
+    fence = f" AND {where}" if where else ""
+    if is_postgres(connection):
+        sets = ", ".join(f'"{_column_name(table, column)}" = %s' for column in columns)
+        given = (*values, _pg_array(ids))
+        statement = f"UPDATE {_quoted(table)} SET {sets} WHERE id IN (SELECT unnest(%s::bigint[])){fence}"
+    else:
+        sets = ", ".join(f'"{column}" = ?' for column in columns)
+        given = (*next(iter(_lite(table, columns, [values]))), json.dumps(ids))
+        statement = f"UPDATE {_quoted(table)} SET {sets} WHERE id IN (SELECT value FROM json_each(?)){fence}"
+    with closing(_cursor(connection)) as cursor:
+        cursor.execute(statement, given)
+        return int(cursor.rowcount)
+
+
+def texts_in(column: sa.ColumnElement[Any], texts: Iterable[str]) -> sa.ColumnElement[bool]:
+    """``column`` is one of ``texts``: one bound value however many there are."""
+    return _InTexts(column, sa.literal(_json(list(texts)), sa.Text()))
 
 
 def ids_in(column: sa.ColumnElement[Any], ids: Iterable[int]) -> sa.ColumnElement[bool]:
@@ -121,12 +166,17 @@ def _cursor(connection: sa.Connection) -> Any:
 
 
 def _copy(connection: sa.Connection, table: str, columns: tuple[str, ...], rows: Rows) -> None:
-    names = [_column_name(table, column) for column in columns]
-    converters = _json_columns(table, columns)
-    with _cursor(connection) as cursor, cursor.copy(f"COPY {_quoted(table)} ({_names(names)}) FROM STDIN") as copy:
-        write = copy.write_row
-        for row in rows:
-            write(_dumped(row, converters) if converters else row)
+    with _cursor(connection) as cursor:
+        _copy_to(cursor, table, table, columns, rows)
+
+
+def _copy_to(cursor: Any, target: str, table: str, columns: tuple[str, ...], rows: Rows) -> None:
+    """COPY as text put together column by column: a third of the time that converting value by value takes."""
+    names = _names([_column_name(table, column) for column in columns])
+    texts = [make(values) for make, values in zip(_copy_texts(table, columns), zip(*rows, strict=True), strict=True)]
+    lines = map("\t".join, zip(*texts, strict=True))
+    with cursor.copy(f"COPY {_quoted(target)} ({names}) FROM STDIN") as copy:
+        copy.write("\n".join(lines) + "\n")
 
 
 def _few_new(connection: sa.Connection, table: str, columns: tuple[str, ...], rows: Rows) -> int:
@@ -149,10 +199,7 @@ def _copy_through(connection: sa.Connection, table: str, columns: tuple[str, ...
         cursor.execute(
             f"CREATE TEMP TABLE IF NOT EXISTS new_{table} ON COMMIT DROP AS SELECT {names} FROM {_quoted(table)} LIMIT 0"
         )
-        converters = _json_columns(table, columns)
-        with cursor.copy(f"COPY new_{table} ({names}) FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(_dumped(row, converters) if converters else row)
+        _copy_to(cursor, f"new_{table}", table, columns, rows)
         cursor.execute(f"INSERT INTO {_quoted(table)} ({names}) SELECT {names} FROM new_{table} ON CONFLICT DO NOTHING")
         count = int(cursor.rowcount)
         cursor.execute(f"TRUNCATE new_{table}")
@@ -160,21 +207,76 @@ def _copy_through(connection: sa.Connection, table: str, columns: tuple[str, ...
 
 
 def _update_arrays(connection: sa.Connection, table: str, columns: tuple[str, ...], rows: Rows, where: str) -> int:
-    names = [_column_name(table, column) for column in columns]
-    types = ["bigint", *(_pg_type(table, column) for column in columns)]
-    sets = ", ".join(f'"{name}" = v.c{n}' for n, name in enumerate(names, 1))
-    given = ", ".join(f"%s::{kind}[]" for kind in types)
-    aliases = ", ".join(f"c{n}" for n in range(len(types)))
+    """Columns travel as JSON lists of texts, which are made and read faster than arrays; one that is the same in all
+    rows travels once."""
+    ids, *values = zip(*rows, strict=True)
+    sets, sources, given = [], ["unnest(%s::bigint[])"], [_pg_array(ids)]
+    fixed: list[Any] = []
+    for column, found in zip(columns, values, strict=True):
+        name, kind = _column_name(table, column), _pg_type(table, column)
+        texts = found if kind == "text" else _pg_texts(_column(table, column).type, found)
+        if texts.count(texts[0]) == len(texts):
+            sets.append(f'"{name}" = %s::{kind}')
+            fixed.append(texts[0])
+        else:
+            sets.append(f'"{name}" = v.c{len(sources)}::{kind}')
+            sources.append("json_array_elements_text(%s::json)")
+            given.append(_json(texts))
+    aliases = ", ".join(f"c{n}" for n in range(len(sources)))
     fence = f" AND t.{where}" if where else ""
-    converters = _json_columns(table, columns)
-    arrays = [list(values) for values in zip(*rows, strict=True)]
-    for n in converters:
-        arrays[n + 1] = [None if value is None else _json(value) for value in arrays[n + 1]]
     with _cursor(connection) as cursor:
         cursor.execute(
-            f"UPDATE {_quoted(table)} t SET {sets} FROM unnest({given}) v({aliases}) WHERE t.id = v.c0{fence}", arrays
+            f"UPDATE {_quoted(table)} t SET {', '.join(sets)} FROM ROWS FROM ({', '.join(sources)}) v({aliases})"
+            f" WHERE t.id = v.c0{fence}",
+            [*fixed, *given],
         )
         return int(cursor.rowcount)
+
+
+def _pg_texts(kind: sa.types.TypeEngine[Any], values: Column) -> list[str | None]:
+    """Values as PostgreSQL reads them from text; ``None`` stays."""
+    if isinstance(kind, sa.JSON):
+        return [None if value is None else _json(value) for value in values]
+    write = _WRITERS.get(type(kind), str)
+    known = {value: None if value is None else write(value) for value in set(values)}
+    return [known[value] for value in values]
+
+
+_WRITERS: dict[type, Callable[[Any], str]] = {UtcDateTime: datetime.isoformat, sa.Date: date.isoformat}
+
+
+def _pg_array(ids: Iterable[int]) -> str:
+    return "{" + ",".join(map(str, ids)) + "}"
+
+
+@cache
+def _copy_texts(table: str, columns: tuple[str, ...]) -> tuple[Callable[[Column], Iterable[str]], ...]:
+    """For each column what turns its values into the text COPY reads."""
+    kinds = [_column(table, column).type for column in columns]
+    return tuple(_copy_strings if isinstance(kind, sa.String) else partial(_copy_others, kind) for kind in kinds)
+
+
+def _copy_strings(values: Column) -> Iterable[str]:
+    if None not in values and not _SPECIAL.search("\0".join(values)):
+        return values
+    return [_NULL if value is None else _escaped(value) for value in values]
+
+
+def _copy_others(kind: sa.types.TypeEngine[Any], values: Column) -> Iterable[str]:
+    if isinstance(kind, sa.Integer) and None not in values:
+        return map(str, values)
+    texts = _pg_texts(kind, values)
+    return _copy_strings(texts) if isinstance(kind, sa.JSON) else [text or _NULL for text in texts]
+
+
+_NULL = r"\N"
+_SPECIAL = re.compile(r"[\\\t\n\r]")
+
+
+def _escaped(text: str) -> str:
+    if not _SPECIAL.search(text):
+        return text
+    return text.replace("\\", r"\\").replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")
 
 
 def _dumped(row: Sequence[Any], positions: tuple[int, ...]) -> list[Any]:
@@ -189,37 +291,29 @@ def _dumped(row: Sequence[Any], positions: tuple[int, ...]) -> list[Any]:
 
 
 def _many(connection: sa.Connection, statement: str, rows: Iterable[Sequence[Any]]) -> int:
-    raw: Any = connection.connection
-    cursor = raw.cursor()
-    try:
+    with closing(_cursor(connection)) as cursor:
         cursor.executemany(statement, rows)
         return int(cursor.rowcount)
-    finally:
-        cursor.close()
 
 
 def _lite(table: str, columns: tuple[str, ...], rows: Rows) -> Iterable[Sequence[Any]]:
-    """Rows with instants and JSON in the text SQLite keeps them as."""
+    """Rows with instants and JSON in the text SQLite keeps them as, converted column by column."""
     converters = _lite_converters(table, columns)
     if not converters:
         return rows
-    if len(converters) == 1:
-        return _one_converted(rows, *converters[0])
-    return [_converted(row, converters) for row in rows]
-
-
-def _one_converted(rows: Rows, position: int, convert: Callable[[Any], Any]) -> Iterable[Sequence[Any]]:
-    after = position + 1
-    return [(*row[:position], None if row[position] is None else convert(row[position]), *row[after:]) for row in rows]
-
-
-def _converted(row: Sequence[Any], converters: tuple[tuple[int, Callable[[Any], Any]], ...]) -> list[Any]:
-    values = list(row)
+    values: list[Column] = list(zip(*rows, strict=True))
     for position, convert in converters:
-        value = values[position]
-        if value is not None:
-            values[position] = convert(value)
-    return values
+        values[position] = convert(values[position])
+    return zip(*values, strict=True)
+
+
+def _lite_instants(values: Column) -> Column:
+    known = {value: None if value is None else _text(value) for value in set(values)}
+    return [known[value] for value in values]
+
+
+def _lite_json(values: Column) -> Column:
+    return [None if value is None else _json(value) for value in values]
 
 
 @lru_cache(4096)
@@ -253,21 +347,21 @@ def _json_columns(table: str, columns: tuple[str, ...]) -> tuple[int, ...]:
 
 
 @cache
-def _lite_converters(table: str, columns: tuple[str, ...]) -> tuple[tuple[int, Callable[[Any], Any]], ...]:
-    found: list[tuple[int, Callable[[Any], Any]]] = []
+def _lite_converters(table: str, columns: tuple[str, ...]) -> tuple[tuple[int, Callable[[Column], Column]], ...]:
+    found: list[tuple[int, Callable[[Column], Column]]] = []
     for position, column in enumerate(columns):
         kind = _column(table, column).type
         if isinstance(kind, UtcDateTime):
-            found.append((position, _text))
+            found.append((position, _lite_instants))
         elif isinstance(kind, sa.JSON):
-            found.append((position, _json))
+            found.append((position, _lite_json))
     return tuple(found)
 
 
 @cache
 def _pg_type(table: str, column: str) -> str:
     kind = str(_column(table, column).type.compile(dialect=postgresql.dialect()))
-    return "text" if kind.startswith("VARCHAR") else kind
+    return "text" if kind.startswith(("VARCHAR", "TEXT")) else kind
 
 
 def _quoted(table: str) -> str:
@@ -282,18 +376,13 @@ def _names(columns: Iterable[str]) -> str:
 
 
 class _Ids(sa.types.TypeDecorator[list[int]]):
-    """A list of ids as one bound value: an array on PostgreSQL, JSON text on SQLite."""
+    """A list of ids as one bound text: an array's on PostgreSQL, JSON on SQLite."""
 
     impl = sa.Text
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: sa.Dialect) -> Any:
-        if dialect.name == "postgresql":
-            return dialect.type_descriptor(sa.ARRAY(sa.BigInteger))
-        return dialect.type_descriptor(sa.Text())
-
     def process_bind_param(self, value: list[int] | None, dialect: sa.Dialect) -> Any:
-        return value if dialect.name == "postgresql" else json.dumps(value)
+        return _pg_array(value or ()) if dialect.name == "postgresql" else json.dumps(value)
 
 
 class _InIds(sa.sql.expression.ColumnElement[bool]):
@@ -315,4 +404,16 @@ def _in_json(element: _InIds, compiler: Any, **kw: Any) -> str:
 
 @compiles(_InIds, "postgresql")
 def _in_array(element: _InIds, compiler: Any, **kw: Any) -> str:
-    return f"{compiler.process(element.column, **kw)} = ANY ({compiler.process(element.ids, **kw)})"
+    """A set to join with, not ``= ANY (array)``: a prepared plan would look through the array for every row."""
+    ids = f"CAST({compiler.process(element.ids, **kw)} AS BIGINT[])"
+    return f"{compiler.process(element.column, **kw)} IN (SELECT unnest({ids}))"
+
+
+class _InTexts(_InIds):
+    inherit_cache = True
+
+
+@compiles(_InTexts, "postgresql")
+def _in_texts(element: _InTexts, compiler: Any, **kw: Any) -> str:
+    texts = f"CAST({compiler.process(element.ids, **kw)} AS JSON)"
+    return f"{compiler.process(element.column, **kw)} IN (SELECT json_array_elements_text({texts}))"
