@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +15,29 @@ from flowserver.models import Workspace
 from flowserver.services import api_keys
 
 PREFIX = "/api/v1"
+
+
+def each(names: Any, rows: Any) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Like ``pytest.mark.parametrize``, but in one test: an application for every bad value would cost minutes."""
+    wanted = [names] if isinstance(names, str) else list(names)
+
+    def decorate(test: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(test)
+        def run(**fixtures: Any) -> None:
+            for row in rows:
+                values = dict(zip(wanted, [row] if isinstance(names, str) else row, strict=True))
+                try:
+                    test(**fixtures, **values)
+                except Exception as error:
+                    error.add_note(f"with {str(values)[:500]}")
+                    raise
+
+        signature = inspect.signature(test)
+        kept = [one for name, one in signature.parameters.items() if name not in wanted]
+        run.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
+        return run
+
+    return decorate
 
 
 class Api:

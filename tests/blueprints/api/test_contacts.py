@@ -9,6 +9,7 @@ from flowserver import extensions as ext
 from flowserver.models import Consent, Contact, Event, Tag
 from flowserver.services import fields
 
+from .conftest import each
 from .test_door import problem
 
 
@@ -130,7 +131,7 @@ def test_all_mistakes_are_named_at_once_by_path(api, newsletter):
     assert api.get("/contacts").json["data"] == []
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [
         {},
@@ -270,7 +271,7 @@ def test_filters_narrow_together(api, newsletter, clock):
     assert found(api, "updated_since=2026-05-04T12:30:00%2B02:00") == ["eve@example.com"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("query", "name"),
     [
         ("email=nonsense", "email"),
@@ -314,9 +315,7 @@ def test_tags_come_and_go(api, ada, db):
     assert api.get(f"/contacts/{ada['id']}").json["tags"] == []
 
 
-@pytest.mark.parametrize(
-    "body", [{}, {"tags": "vip"}, {"tags": [None]}, {"tags": ["a;b"]}, {"tags": [""]}, {"tags": ["x"] * 51}]
-)
+@each("body", [{}, {"tags": "vip"}, {"tags": [None]}, {"tags": ["a;b"]}, {"tags": [""]}, {"tags": ["x"] * 51}])
 def test_bad_tags_are_refused(api, ada, body):
     problem(api.post(f"/contacts/{ada['id']}/tags", body), 422, "invalid")
 
@@ -332,7 +331,7 @@ def test_lists_are_joined_and_left(api, ada, newsletter, db):
     assert api.get(f"/contacts/{ada['id']}").json["lists"] == []
 
 
-@pytest.mark.parametrize("list", [None, "", "Nothing", 99, 0, -1, 1.5, True, [1], {"id": 1}, 2**70])
+@each("list", [None, "", "Nothing", 99, 0, -1, 1.5, True, [1], {"id": 1}, 2**70])
 def test_a_list_that_does_not_exist_is_named(api, ada, list):
     assert [*problem(api.post(f"/contacts/{ada['id']}/lists", {"list": list}), 422, "invalid")["errors"]] == ["list"]
 
@@ -350,7 +349,7 @@ def test_consent_is_kept_with_its_proof(api, ada, clock):
     ]
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [
         {},
@@ -368,7 +367,7 @@ def test_bad_consent_is_refused(api, ada, body):
     assert api.get(f"/contacts/{ada['id']}/consents").json["data"] == []
 
 
-@pytest.mark.parametrize("path", ["tags", "lists", "consents"])
+@each("path", ["tags", "lists", "consents"])
 def test_a_contact_that_does_not_exist_has_nothing(api, newsletter, path):
     body = {
         "tags": {"tags": ["x"]},
@@ -428,7 +427,7 @@ def test_more_than_a_thousand_is_refused(api):
     assert found["errors"] == {"contacts": ["Send at most 1000"]}
 
 
-@pytest.mark.parametrize("body", [{}, {"contacts": None}, {"contacts": {}}, {"contacts": "x"}, {"rows": []}])
+@each("body", [{}, {"contacts": None}, {"contacts": {}}, {"contacts": "x"}, {"rows": []}])
 def test_other_bulk_bodies_are_refused(api, body):
     problem(api.post("/contacts/bulk", body), 422, "invalid")
 

@@ -101,7 +101,7 @@ def test_every_operation_is_on_the_page(app, workspace):
 def test_every_resource_has_a_line(app, workspace):
     text = "\n".join(lines())
     for tag in document(app)["tags"]:
-        assert f"$URL{PREFIX}/{tag['name'].lower()}" in text, tag["name"]
+        assert f"$URL{PREFIX}/{tag['name'].lower().replace(' ', '-')}" in text, tag["name"]
 
 
 def test_its_json_is_json():

@@ -13,7 +13,7 @@ from flowserver.models import ApiKey, Contact
 from flowserver.services import api_keys
 
 from ...conftest import Browser
-from .conftest import PREFIX, Api
+from .conftest import PREFIX, Api, each
 
 
 def problem(answer, status, slug):
@@ -31,14 +31,14 @@ def test_it_asks_for_a_key(app, workspace):
     assert answer.headers["WWW-Authenticate"] == "Bearer realm=flowserver"
 
 
-@pytest.mark.parametrize("secret", ["fsk_0123456789_nope", "x", "fsk_" * 500, "kłucz"])
+@each("secret", ["fsk_0123456789_nope", "x", "fsk_" * 500, "kłucz"])
 def test_it_refuses_keys_that_do_not_exist(app, workspace, secret):
     answer = Api(app, None).get("/contacts", headers={"Authorization": f"Bearer {secret}".encode().decode("latin-1")})
     problem(answer, 401, "unauthorized")
     assert "invalid_token" in answer.headers["WWW-Authenticate"]
 
 
-@pytest.mark.parametrize("header", ["Basic YTpi", "Bearer", "Bearer ", "bearer", "Token abc", "\t", "Bearer a b"])
+@each("header", ["Basic YTpi", "Bearer", "Bearer ", "bearer", "Token abc", "\t", "Bearer a b"])
 def test_it_refuses_other_kinds_of_log_in(app, workspace, header):
     problem(Api(app, None).get("/contacts", headers={"Authorization": header}), 401, "unauthorized")
 
@@ -107,7 +107,7 @@ def test_before_the_first_run_it_says_so(app):
 # --- addresses and bodies --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@each(
     "path",
     ["/nothing", "/contacts/x", "/contacts/-1", "/contacts/0", "/contacts/1.5", "/contacts/", "/contacts/9" * 30],
 )
@@ -115,7 +115,7 @@ def test_unknown_addresses_are_problems(api, path):
     problem(api.get(path), 404, "not-found")
 
 
-@pytest.mark.parametrize("id", [10**18, 2**63 - 1, 2**63, 10**30])
+@each("id", [10**18, 2**63 - 1, 2**63, 10**30])
 def test_ids_beyond_every_database_are_not_found(api, id):
     problem(api.get(f"/contacts/{id}"), 404, "not-found")
 
@@ -136,19 +136,17 @@ def test_head_and_options_work(app, api):
     )
 
 
-@pytest.mark.parametrize("raw", [b"{", b"nope", b'{"a": NaN}', b'{"email": "\xff"}', b'{"a": "\\ud800"}', b"[" * 5000])
+@each("raw", [b"{", b"nope", b'{"a": NaN}', b'{"email": "\xff"}', b'{"a": "\\ud800"}', b"[" * 5000])
 def test_a_body_that_is_no_json_is_400(api, raw):
     problem(api.post("/contacts", data=raw, content_type="application/json"), 400, "malformed-json")
 
 
-@pytest.mark.parametrize("raw", [b"[]", b"null", b'"text"', b"1", b"true"])
+@each("raw", [b"[]", b"null", b'"text"', b"1", b"true"])
 def test_a_body_that_is_no_object_is_422(api, raw):
     assert problem(api.post("/contacts", data=raw, content_type="application/json"), 422, "invalid")["errors"]["_"]
 
 
-@pytest.mark.parametrize(
-    "kind", ["text/plain", "application/x-www-form-urlencoded", "", "multipart/form-data; boundary=x"]
-)
+@each("kind", ["text/plain", "application/x-www-form-urlencoded", "", "multipart/form-data; boundary=x"])
 def test_a_body_of_another_kind_is_415(api, kind):
     problem(api.post("/contacts", data=b'{"email": "a@example.com"}', content_type=kind), 415, "unsupported-media-type")
 

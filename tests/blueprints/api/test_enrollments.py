@@ -6,6 +6,7 @@ import pytest
 
 from flowserver.models import Engagement, Message
 
+from .conftest import each
 from .test_door import problem
 
 FLOW = {
@@ -75,9 +76,7 @@ def test_enrollments_are_found_by_flow_contact_and_state(api, walk, clock):
     assert ended["end_reason"] and ended["ended_at"] == "2026-05-07T09:10:00Z"
 
 
-@pytest.mark.parametrize(
-    "query", ["flow=x", "flow=0", "contact=-1", "state=happy", "flow=1.5", f"flow={2**63}", "who=1"]
-)
+@each("query", ["flow=x", "flow=0", "contact=-1", "state=happy", "flow=1.5", f"flow={2**63}", "who=1"])
 def test_bad_filters_are_named(api, workspace, query):
     for path in ("/enrollments", "/messages"):
         assert list(problem(api.get(f"{path}?{query}"), 422, "invalid")["errors"]) == [query.partition("=")[0]]
@@ -127,7 +126,7 @@ def test_a_message_shows_what_was_noticed(api, walk, db, workspace, clock):
     assert events == [{"kind": "click", "at": "2026-05-04T09:10:00Z", "url": "https://a.example", "machine": True}]
 
 
-@pytest.mark.parametrize("path", ["/enrollments/99", "/messages/99"])
+@each("path", ["/enrollments/99", "/messages/99"])
 def test_what_does_not_exist_is_not_found(api, path):
     problem(api.get(path), 404, "not-found")
 

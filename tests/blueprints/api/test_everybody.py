@@ -97,7 +97,7 @@ def test_a_stranger_finds_nothing_and_changes_nothing(app, api, stranger, lume, 
             if answer.status_code == 422:  # what the example names does not exist there either
                 answer = stranger.call(method, address(path, lume), json=bodies[method])
             assert answer.status_code == 404, where
-        elif method == "GET" and path != f"{PREFIX}/workspace":
+        elif method == "GET" and path not in (f"{PREFIX}/workspace", f"{PREFIX}/step-types"):
             assert answer.json == {"data": [], "next": None}, where
         tried += 1
     assert tried > 35
@@ -180,7 +180,7 @@ def bodies():
 def test_nonsense_is_answered_in_words(app, api, lume, method, id):
     """Every value of the documented body replaced by values of every other kind: never a failure of ours."""
     method, path, operation = next(one for one in operations(document(app)) if one[2]["operationId"] == id)
-    sent = FLOW if id == "replaceDraft" else example(operation)
+    sent = FLOW if id in ("makeFlow", "replaceDraft") else example(operation)  # steps have a test of their own
     tried = 0
     for at in places(sent):
         for value in NONSENSE:

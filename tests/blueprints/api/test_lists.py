@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
+from .conftest import each
 from .test_door import problem
 
 
@@ -38,7 +37,7 @@ def test_lists_are_listed_and_found_by_name(api):
     assert api.get("/lists?name=x").json["data"] == []
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "where"),
     [
         ({}, "name"),
@@ -96,7 +95,7 @@ def test_it_makes_and_lists_tags(api, clock):
     assert [(row["name"], row["contacts"]) for row in api.get("/tags").json["data"]] == [("vip", 1), ("other", 1)]
 
 
-@pytest.mark.parametrize("name", [None, "", " ", 5, "a,b", "x" * 61, "Taken", ["x"]])
+@each("name", [None, "", " ", 5, "a,b", "x" * 61, "Taken", ["x"]])
 def test_bad_tags_are_refused(api, name):
     api.post("/tags", {"name": "taken"})
     assert list(problem(api.post("/tags", {"name": name}), 422, "invalid")["errors"]) == ["name"]
@@ -119,7 +118,7 @@ def test_it_makes_and_lists_fields(api):
     assert api.get("/fields").json == {"data": [made.json], "next": None}
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "where"),
     [
         ({}, {"label", "type"}),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from flowserver.blueprints.api import paging
 from flowserver.blueprints.api.fields import BIGGEST_ID
+
+from .conftest import each
 
 
 @given(st.integers(1, BIGGEST_ID))
@@ -40,10 +41,10 @@ def walk(api, path, limit):
         cursor = f"&cursor={answer.json['next']}"
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, 6, 7, 8, 200])
-def test_pages_of_any_size_show_every_row_once_in_order(api, limit):
+def test_pages_of_any_size_show_every_row_once_in_order(api):
     made = [api.post("/tags", {"name": f"tag {number}"}).json["id"] for number in range(7)]
-    assert [row["id"] for row in walk(api, "/tags", limit)] == made
+    for limit in (1, 2, 3, 6, 7, 8, 200):
+        assert [row["id"] for row in walk(api, "/tags", limit)] == made, limit
 
 
 def test_rows_that_come_and_go_meanwhile_move_no_other(api, stranger):
@@ -68,13 +69,13 @@ def test_an_empty_list_is_an_empty_page(api):
     assert api.get("/contacts").json == {"data": [], "next": None}
 
 
-@pytest.mark.parametrize("limit", ["0", "201", "-1", "x", "", "1.5", "1e2", "9" * 40, "٣"])
+@each("limit", ["0", "201", "-1", "x", "", "1.5", "1e2", "9" * 40, "٣"])
 def test_other_sizes_are_refused(api, limit):
     answer = api.get(f"/contacts?limit={limit}")
     assert answer.status_code == 422 and list(answer.json["errors"]) == ["limit"]
 
 
-@pytest.mark.parametrize("cursor", ["x", "", "0", "YWZ0ZXI6", "YWZ0ZXI6LTE", "YWZ0ZXI6eA", "%00", "9" * 500, "ż"])
+@each("cursor", ["x", "", "0", "YWZ0ZXI6", "YWZ0ZXI6LTE", "YWZ0ZXI6eA", "%00", "9" * 500, "ż"])
 def test_other_cursors_are_refused(api, cursor):
     answer = api.get(f"/contacts?cursor={cursor}")
     assert answer.status_code == 422 and list(answer.json["errors"]) == ["cursor"]
