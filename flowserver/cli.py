@@ -137,7 +137,7 @@ def _upgrade() -> None:
     """Migrate; a database that cannot be opened is told in one line."""
     from sqlalchemy.exc import DBAPIError
 
-    from flowserver.services import schema
+    from flowserver.services.operations import schema
 
     try:
         schema.upgrade()
@@ -148,7 +148,7 @@ def _upgrade() -> None:
 @main.command(hidden=True)
 def prepare() -> None:
     """Migrate and print what `up` must know: ``{"first_run": address or ""}``."""
-    from flowserver.services import setup
+    from flowserver.services.accounts import setup
 
     app = _app()
     with app.app_context():
@@ -175,7 +175,7 @@ def prepare() -> None:
 @_data
 def setup(password_file: Path, data: str | None, **answers: str) -> None:
     """Set up without a browser, once. Prints {"workspace": id, "api_key": "..."} as JSON."""
-    from flowserver.services import setup as service
+    from flowserver.services.accounts import setup as service
 
     try:
         password = (sys.stdin.read() if str(password_file) == "-" else password_file.read_text()).rstrip("\r\n")
@@ -199,7 +199,7 @@ def setup(password_file: Path, data: str | None, **answers: str) -> None:
 def demo(once: bool, data: str | None) -> None:
     """Load demo data: two clients, 2,000 contacts, flows with weeks of history."""
     from flowserver.errors import Conflict
-    from flowserver.services import demo as service
+    from flowserver.services.operations import demo as service
 
     app = _app(pages=True, data=data)
     with app.app_context():
@@ -230,7 +230,7 @@ def bench(arguments: tuple[str, ...]) -> None:
 def doctor(as_json: bool, data: str | None) -> None:
     """Say what is wrong with this installation and how to mend it. Exit code 1 when something is."""
     from flowserver.runtime import logging
-    from flowserver.services import doctor as service
+    from flowserver.services.operations import doctor as service
 
     app = _app(data=data)
     logging.set_up("CRITICAL")

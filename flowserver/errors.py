@@ -48,9 +48,7 @@ class Invalid(FlowserverError):
     slug = "invalid"
 
     def __init__(self, messages: Mapping[str, Any] | str):
-        self.messages: dict[str, Any] = (
-            {"_": [messages]} if isinstance(messages, str) else dict(messages)
-        )
+        self.messages: dict[str, Any] = {"_": [messages]} if isinstance(messages, str) else dict(messages)
         super().__init__("; ".join(flat(self.messages)))
 
 

@@ -38,7 +38,13 @@ class RedisQueue:
         name = "-".join([job, *map(str, ids), str(int(time.time()))])
         try:
             queue.enqueue(
-                f"flowserver.jobs.{job}.{job}", *ids, job_id=name, unique=True, result_ttl=0, failure_ttl=86400, job_timeout=600
+                f"flowserver.jobs.{job}.{job}",
+                *ids,
+                job_id=name,
+                unique=True,
+                result_ttl=0,
+                failure_ttl=86400,
+                job_timeout=600,
             )
         except DuplicateJobError:
             pass

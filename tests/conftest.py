@@ -87,7 +87,9 @@ def postgres_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def database_url(database: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def database_url(
+    database: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """URL of an empty database with all tables."""
     if database == "sqlite":
         url = f"sqlite:///{tmp_path_factory.mktemp('db') / 'test.db'}"
@@ -212,7 +214,9 @@ def make_user(role: str, email: str, *workspaces):
     from flowserver.models import Access, User
 
     hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    user = User(email=email, name=email.split("@")[0].title(), role=role, password_hash=hasher.hash("correct horse battery"))
+    user = User(
+        email=email, name=email.split("@")[0].title(), role=role, password_hash=hasher.hash("correct horse battery")
+    )
     ext.db.session.add(user)
     ext.db.session.flush()
     ext.db.session.add_all(Access(user_id=user.id, workspace_id=workspace.id) for workspace in workspaces)

@@ -20,7 +20,8 @@ from flowserver.bench.ground import Ground
 from flowserver.domain import mail
 from flowserver.extensions import db
 from flowserver.models import Connection, Message
-from flowserver.services import connections, deliveries, engine
+from flowserver.services.engine import engine
+from flowserver.services.messages import connections, deliveries
 
 GOAL = 0.85
 

@@ -18,7 +18,7 @@ from flowserver.bench.figures import Row, in_turn, rates
 from flowserver.bench.ground import Ground
 from flowserver.domain import context as ctx
 from flowserver.extensions import db
-from flowserver.services import engine
+from flowserver.services.engine import engine
 
 BATCH = 1000
 WAIT = timedelta(minutes=1)

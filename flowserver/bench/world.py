@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from flowserver import clock
 from flowserver.extensions import Base, db
 from flowserver.models import Connection, Flow, FlowVersion, Workspace
-from flowserver.services import bulk, enrollment
+from flowserver.services.engine import bulk, enrollment
 
 TEXT = (
     "Thank you for trying our product. Here are a few things that other people found helpful in their first week, "

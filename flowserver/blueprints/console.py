@@ -16,7 +16,7 @@ from flask_login import current_user
 from flowserver import clock
 from flowserver.blueprints import fieldkit
 from flowserver.blueprints.say import message, say
-from flowserver.services import accounts
+from flowserver.services.accounts import accounts
 
 LOCALES = {"en": "English", "it": "Italiano", "pl": "Polski"}
 

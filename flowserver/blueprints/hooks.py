@@ -6,7 +6,7 @@ from flask import Blueprint, Flask, Response, request
 
 from flowserver.errors import Invalid, TooLarge
 from flowserver.providers.base import WebhookRequest
-from flowserver.services import reports
+from flowserver.services.messages import reports
 from flowserver.text import N_
 
 bp = Blueprint("hooks", __name__)

@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 from wtforms import SelectChoice
 
 from flowserver.domain import people
-from flowserver.services import accounts
+from flowserver.services.accounts import accounts
 
 
 def countries() -> list[SelectChoice]:

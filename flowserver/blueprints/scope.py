@@ -18,7 +18,7 @@ from flask_login import current_user
 from werkzeug.wrappers import Response
 
 from flowserver.errors import Conflict, Forbidden
-from flowserver.services import accounts, setup
+from flowserver.services.accounts import accounts, setup
 
 PUBLIC = frozenset(
     {

@@ -1,6 +1,6 @@
 """May this message go out, and when? Consent, quiet hours and caps as plain functions.
 
-The engine asks when it plans a message; ``services/deliveries.py`` asks again at the moment of hand-off.
+The engine asks when it plans a message; ``services/messages/deliveries.py`` asks again at the moment of hand-off.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Carry due contacts on to their next wait or end."""
 
-from flowserver.services import engine
+from flowserver.services.engine import engine
 
 
 def advance() -> None:

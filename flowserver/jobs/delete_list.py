@@ -1,6 +1,6 @@
 """Delete a large list, chunk by chunk."""
 
-from flowserver.services import lists
+from flowserver.services.people import lists
 
 
 def delete_list(list_id: int) -> None:

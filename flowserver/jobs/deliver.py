@@ -2,7 +2,7 @@
 
 from flask import current_app
 
-from flowserver.services import deliveries
+from flowserver.services.messages import deliveries
 
 
 def deliver(connection_id: int) -> None:

@@ -1,6 +1,6 @@
 """Let those in who already match when a flow goes live."""
 
-from flowserver.services import enrollment
+from flowserver.services.engine import enrollment
 
 
 def enroll(flow_id: int) -> None:

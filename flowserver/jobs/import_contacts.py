@@ -1,6 +1,6 @@
 """Read an uploaded CSV file into the address book."""
 
-from flowserver.services import imports
+from flowserver.services.people import imports
 
 
 def import_contacts(import_id: int) -> None:

@@ -1,7 +1,7 @@
 """Load the demo data that somebody asked for on the first-run page."""
 
 from flowserver.errors import Conflict
-from flowserver.services import demo
+from flowserver.services.operations import demo
 
 
 def load_demo() -> None:

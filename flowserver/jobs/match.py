@@ -1,6 +1,6 @@
 """Match events that were written in bulk to the flows that listen."""
 
-from flowserver.services import events
+from flowserver.services.engine import events
 
 
 def match() -> None:

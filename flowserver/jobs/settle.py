@@ -1,6 +1,6 @@
 """Bring the people of a flow to where its state says they are: held, let go, or ended."""
 
-from flowserver.services import flow_state
+from flowserver.services.engine import flow_state
 
 
 def settle(flow_id: int) -> None:

@@ -64,7 +64,7 @@ class Ref(fields.Field[Any]):
     """A reference to an object of the workspace: an id in the database, a name in text.
 
     ``source`` is the kind of object: ``list``, ``tag``, ``field``, ``user``, or ``step`` (an earlier step's key).
-    Names are resolved to ids by ``services/options.py`` when a definition comes in.
+    Names are resolved to ids by ``services/flows/options.py`` when a definition comes in.
     """
 
     def __init__(self, source: str, **kwargs: Any):
@@ -100,7 +100,7 @@ def span(raw: Mapping[str, int]) -> timedelta:
 
 
 class ChoiceOf(wtforms.SelectField):
-    """A choice whose options ``services/options.py`` fills in, so that a node never queries."""
+    """A choice whose options ``services/flows/options.py`` fills in, so that a node never queries."""
 
     def __init__(self, label: str = "", source: str = "", **kwargs: Any):
         self.source = source

@@ -1,7 +1,7 @@
 """What every provider is made of: settings with rules, sessions that hand messages over, reports read back.
 
 A provider only translates. Whether a message may go out, when it is tried again and what a report changes is decided
-in ``services/deliveries.py``, the same for all.
+in ``services/messages/deliveries.py``, the same for all.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import structlog
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from flowserver.config import Config
-from flowserver.services.mailbox import Mailbox
+from flowserver.services.messages.mailbox import Mailbox
 
 log = structlog.get_logger()
 

@@ -25,7 +25,7 @@ import requests
 import structlog
 
 from flowserver.config import Config
-from flowserver.services.phone import LONGEST, Handset, Sms
+from flowserver.services.messages.phone import LONGEST, Handset, Sms
 
 log = structlog.get_logger()
 

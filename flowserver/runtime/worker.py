@@ -72,7 +72,7 @@ class Life:
     """A process's place in the ``worker`` table: signs of life while it runs, erased when it leaves in order."""
 
     def __init__(self, app: Flask, kind: str):
-        from flowserver.services import health
+        from flowserver.services.operations import health
 
         self.health = health
         self.app = app
@@ -157,7 +157,7 @@ def _run_jobs(app: Flask, queues: Sequence[str], name: str) -> None:
 
 def _take_back(app: Flask) -> None:
     """Bring back what dead workers had in hand, a predecessor in our place first of all."""
-    from flowserver.services import deliveries
+    from flowserver.services.messages import deliveries
 
     with app.app_context():
         extensions.read_only(False)
@@ -166,7 +166,7 @@ def _take_back(app: Flask) -> None:
 
 def _hang_up(app: Flask) -> None:
     """Say goodbye to mail servers and providers."""
-    from flowserver.services import deliveries
+    from flowserver.services.messages import deliveries
 
     with app.app_context():
         deliveries.hang_up()
@@ -174,7 +174,7 @@ def _hang_up(app: Flask) -> None:
 
 def tick_forever(app: Flask) -> None:
     """The clock: once a second look what is due and ring. Keeps going while the database or Redis is away."""
-    from flowserver.services import ticks
+    from flowserver.services.engine import ticks
 
     life = Life(app, "clock")
     _stop_quietly()

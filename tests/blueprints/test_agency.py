@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from flowserver import extensions as ext
 from flowserver.errors import ProviderUnavailable
 from flowserver.models import Alert, Connection, Contact, Enrollment, Flow, Invitation, Message, User, Workspace
-from flowserver.services import accounts, console_mail, overview, team
+from flowserver.services.accounts import accounts, overview, team
+from flowserver.services.messages import console_mail
 from tests.conftest import make_user
 
 

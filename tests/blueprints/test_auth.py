@@ -8,7 +8,8 @@ import pytest
 from flowserver import extensions as ext
 from flowserver.errors import ProviderUnavailable
 from flowserver.models import Access, User
-from flowserver.services import accounts, console_mail, team
+from flowserver.services.accounts import accounts, team
+from flowserver.services.messages import console_mail
 from tests.conftest import make_user
 
 PASSWORD = "correct horse battery"  # noqa: S105

@@ -371,7 +371,7 @@ def test_strangers_are_addressed_in_their_browsers_language(client, workspace, h
 
 
 def test_every_locale_is_known_everywhere():
-    from flowserver.services import accounts
+    from flowserver.services.accounts import accounts
 
     assert tuple(console.LOCALES) == accounts.LOCALES
 

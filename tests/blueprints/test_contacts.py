@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from flowserver.models import Consent, Contact, ContactList, Field, Tag
-from flowserver.services import contacts, lists, tags
+from flowserver.services.people import contacts, lists, tags
 
 ROOT = "/c/caffe-lume/contacts"
 
@@ -48,7 +48,18 @@ def test_the_list_narrows_and_keeps_its_state_in_the_address(console, marta):
 
 @pytest.mark.parametrize(
     "query",
-    ["?older=x", "?older=-1", "?older=99999999999999999999", "?list=abc", "?consent=maybe", "?status=%00", "?q=" + "x" * 5000, "?tag=%F0%9F%98%80", "?q=%27%22%3Cscript%3E", "?newer=0"],
+    [
+        "?older=x",
+        "?older=-1",
+        "?older=99999999999999999999",
+        "?list=abc",
+        "?consent=maybe",
+        "?status=%00",
+        "?q=" + "x" * 5000,
+        "?tag=%F0%9F%98%80",
+        "?q=%27%22%3Cscript%3E",
+        "?newer=0",
+    ],
 )
 def test_strange_addresses_do_no_harm(console, marta, query):
     page = console.get(ROOT + query)
@@ -69,15 +80,28 @@ def test_pages_link_to_each_other(console, workspace):
 
 
 def test_a_contact_is_added_with_lists_tags_and_fields(db, console, workspace):
-    db.session.add(Field(workspace_id=workspace.id, key="roast", label="Roast", type="choice", choices=["Light", "Dark"]))
+    db.session.add(
+        Field(workspace_id=workspace.id, key="roast", label="Roast", type="choice", choices=["Light", "Dark"])
+    )
     news = lists.create("News")
     page = console.post(
         f"{ROOT}/new",
-        data={"email": "Eva@X.example", "phone": "333 7654321", "own-roast": "Dark", "lists": news.id, "tags": "VIP, fair"},
+        data={
+            "email": "Eva@X.example",
+            "phone": "333 7654321",
+            "own-roast": "Dark",
+            "lists": news.id,
+            "tags": "VIP, fair",
+        },
     )
     assert page.status_code == 303
     eva = db.session.scalar(sa.select(Contact))
-    assert (eva.email, eva.phone, eva.fields, eva.source) == ("eva@x.example", "+393337654321", {"roast": "Dark"}, "by hand")
+    assert (eva.email, eva.phone, eva.fields, eva.source) == (
+        "eva@x.example",
+        "+393337654321",
+        {"roast": "Dark"},
+        "by hand",
+    )
     on, has = contacts.lists_and_tags([eva.id])
     assert on[eva.id] == [(news.id, "News")] and has[eva.id] == ["fair", "vip"]
     shown = console.get(page.location).text
@@ -95,7 +119,14 @@ def test_editing_changes_everything_at_once(db, console, marta):
     tags.add([marta.id], ["gone", "stays"])
     form = console.get(f"{ROOT}/{marta.id}/edit").text
     assert 'value="marta@x.example"' in form and 'value="gone, stays"' in form
-    data = {"email": "marta@x.example", "phone": "", "first_name": "Martha", "last_name": "", "lists": new.id, "tags": "stays; more"}
+    data = {
+        "email": "marta@x.example",
+        "phone": "",
+        "first_name": "Martha",
+        "last_name": "",
+        "lists": new.id,
+        "tags": "stays; more",
+    }
     assert console.post(f"{ROOT}/{marta.id}/edit", data=data).status_code == 303
     found = fresh(db, marta.id)
     assert (found.first_name, found.last_name, found.phone) == ("Martha", "", None)
@@ -128,7 +159,9 @@ def test_mistakes_come_back_at_their_fields_with_what_was_typed(db, console, mar
 
 def test_consent_by_hand_needs_its_proof(db, console, marta):
     page = console.post(f"{ROOT}/{marta.id}/consent", data={"channel": "sms", "state": "given", "words": " "})
-    assert page.status_code == 422 and "Write where and how" in page.text and not db.session.scalar(sa.select(Consent.id))
+    assert (
+        page.status_code == 422 and "Write where and how" in page.text and not db.session.scalar(sa.select(Consent.id))
+    )
     data = {"channel": "sms", "state": "given", "words": "Signed card, fair 2026"}
     assert console.post(f"{ROOT}/{marta.id}/consent", data=data).status_code == 303
     shown = console.get(f"{ROOT}/{marta.id}").text
@@ -178,8 +211,19 @@ def test_a_tag_in_use_answers_409_and_links_to_the_flow(db, console, workspace):
     from flowserver.models import Flow
 
     tag = tags.create("vip")
-    definition = {"format": 1, "name": "W", "trigger": {"type": "list_joined"}, "steps": [{"key": "a", "type": "add_tag", "tag": "vip"}]}
-    flow = Flow(workspace_id=workspace.id, name="Welcome", trigger_type="list_joined", draft=definition, updated_at=workspace.created_at)
+    definition = {
+        "format": 1,
+        "name": "W",
+        "trigger": {"type": "list_joined"},
+        "steps": [{"key": "a", "type": "add_tag", "tag": "vip"}],
+    }
+    flow = Flow(
+        workspace_id=workspace.id,
+        name="Welcome",
+        trigger_type="list_joined",
+        draft=definition,
+        updated_at=workspace.created_at,
+    )
     db.session.add(flow)
     db.session.commit()
     for path, data in ((f"/tags/{tag.id}", {"name": "gold"}), (f"/tags/{tag.id}/delete", {})):
@@ -187,8 +231,34 @@ def test_a_tag_in_use_answers_409_and_links_to_the_flow(db, console, workspace):
         assert page.status_code == 409 and "is in use by: Welcome" in page.text and f"/flows/{flow.id}" in page.text
 
 
-WRITES = ["/new", "/{id}/edit", "/{id}/consent", "/{id}/score", "/{id}/delete", "/{id}/flows/1/leave", "/tags", "/tags/{tag}", "/tags/{tag}/delete", "/import", "/import/1/start", "/import/1/read", "/import/1/stop"]
-READS = ["", "/{id}", "/{id}/edit", "/{id}/delete", "/new", "/tags", "/tags/{tag}", "/export.csv", "/import", "/import/1", "/import/1/refused.csv"]
+WRITES = [
+    "/new",
+    "/{id}/edit",
+    "/{id}/consent",
+    "/{id}/score",
+    "/{id}/delete",
+    "/{id}/flows/1/leave",
+    "/tags",
+    "/tags/{tag}",
+    "/tags/{tag}/delete",
+    "/import",
+    "/import/1/start",
+    "/import/1/read",
+    "/import/1/stop",
+]
+READS = [
+    "",
+    "/{id}",
+    "/{id}/edit",
+    "/{id}/delete",
+    "/new",
+    "/tags",
+    "/tags/{tag}",
+    "/export.csv",
+    "/import",
+    "/import/1",
+    "/import/1/refused.csv",
+]
 
 
 def test_a_stranger_finds_nothing(login, carol, marta):
@@ -242,7 +312,15 @@ def test_the_list_page_asks_the_same_number_of_queries_for_many(db, console, mar
 def test_every_form_carries_a_token_and_nothing_is_taken_without_one(app, console, marta):
     import re
 
-    pages = [ROOT, f"{ROOT}/{marta.id}", f"{ROOT}/{marta.id}/edit", f"{ROOT}/{marta.id}/delete", f"{ROOT}/new", f"{ROOT}/tags", f"{ROOT}/import"]
+    pages = [
+        ROOT,
+        f"{ROOT}/{marta.id}",
+        f"{ROOT}/{marta.id}/edit",
+        f"{ROOT}/{marta.id}/delete",
+        f"{ROOT}/new",
+        f"{ROOT}/tags",
+        f"{ROOT}/import",
+    ]
     app.config["WTF_CSRF_ENABLED"] = True
     for path in [*pages, "/c/caffe-lume/lists/new", "/c/caffe-lume/forms/new"]:
         for form in re.findall(r"<form[^>]*method=\"post\".*?</form>", console.get(path).text, re.S):

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from flowserver.models import ContactList, Flow
-from flowserver.services import flows
+from flowserver.services.flows import flows
 
 ROOT = "/c/caffe-lume/flows"
 
@@ -244,7 +244,7 @@ def test_an_sms_is_counted_and_made_plain_without_javascript(bobs, flow):
 
 def test_a_test_goes_to_me_and_is_counted_nowhere(bobs, bob, flow, db):
     from flowserver.models import Message
-    from flowserver.services import flow_numbers
+    from flowserver.services.flows import flow_numbers
 
     key = add(bobs, flow, "send_email")
     email(bobs, flow, key)

@@ -12,7 +12,7 @@ from flowserver import clock as time_of_day
 from flowserver import config as settings
 from flowserver import create_app, extensions
 from flowserver.models import Enrollment, Message, Worker
-from flowserver.services import health, schema
+from flowserver.services.operations import health, schema
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from flowserver.models import Contact, Import, Membership
-from flowserver.services import imports
+from flowserver.services.people import imports
 
 ROOT = "/c/caffe-lume/contacts/import"
 
@@ -26,8 +26,12 @@ def test_a_file_comes_in_from_upload_to_contacts(db, console, queue):
     page = send(console, "E-mail;Nome\nm@x.example;Marta\nbad;x\n")
     assert page.status_code == 303
     columns = console.get(page.location).text
-    assert "m@x.example" in columns and '<option value="email" selected>' in columns and "Start flows for these" in columns
-    start = console.post(page.location + "/start", data={"column-0": "email", "column-1": "first_name", "new_list": "Fair"})
+    assert (
+        "m@x.example" in columns and '<option value="email" selected>' in columns and "Start flows for these" in columns
+    )
+    start = console.post(
+        page.location + "/start", data={"column-0": "email", "column-1": "first_name", "new_list": "Fair"}
+    )
     assert start.status_code == 303
     running = console.get(page.location).text
     assert "0 of 2 rows read" in running and "Refresh" in running and "http-equiv" not in running
@@ -37,7 +41,9 @@ def test_a_file_comes_in_from_upload_to_contacts(db, console, queue):
     refused = console.get(page.location + "/refused.csv")
     assert "attachment" in refused.headers["Content-Disposition"]
     assert "3,E-mail,Enter an e-mail address like name@example.com,bad,x" in refused.text
-    assert db.session.scalar(sa.select(Contact.first_name)) == "Marta" and db.session.scalar(sa.select(Membership.list_id))
+    assert db.session.scalar(sa.select(Contact.first_name)) == "Marta" and db.session.scalar(
+        sa.select(Membership.list_id)
+    )
 
 
 @pytest.mark.parametrize(

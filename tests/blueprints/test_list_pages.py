@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from flowserver.models import Contact, ContactList, Field, Form
-from flowserver.services import contacts, forms, lists
+from flowserver.services.people import contacts, forms, lists
 
 LISTS, FORMS = "/c/caffe-lume/lists", "/c/caffe-lume/forms"
 
@@ -63,8 +63,14 @@ def test_a_list_in_use_answers_409_and_links_to_its_users(db, console, news):
 
 
 def test_a_form_is_made_and_its_snippets_work(db, console, client, news, workspace):
-    db.session.add(Field(workspace_id=workspace.id, key="roast", label="Roast", type="choice", choices=["Light", "Dark"]))
-    data = form_values(news, email_consent_text="I agree.", **{"ask-first_name": "1", "ask-roast": "1", "required-roast": "1", "label-roast": "Your roast"})
+    db.session.add(
+        Field(workspace_id=workspace.id, key="roast", label="Roast", type="choice", choices=["Light", "Dark"])
+    )
+    data = form_values(
+        news,
+        email_consent_text="I agree.",
+        **{"ask-first_name": "1", "ask-roast": "1", "required-roast": "1", "label-roast": "Your roast"},
+    )
     page = console.post(f"{FORMS}/new", data=data)
     assert page.status_code == 303
     shown = console.get(page.location).text
@@ -74,17 +80,27 @@ def test_a_form_is_made_and_its_snippets_work(db, console, client, news, workspa
         {"key": "roast", "label": "Your roast", "required": True},
     ]
     plain, framed, link = (html.unescape(part) for part in re.findall(r"<textarea[^>]*>(.*?)</textarea>", shown, re.S))
-    assert link == f"http://localhost/f/{form.public_id}" and f'src="{link}?embed=1"' in framed and "<script" not in plain
+    assert (
+        link == f"http://localhost/f/{form.public_id}" and f'src="{link}?embed=1"' in framed and "<script" not in plain
+    )
     names = re.findall(r'name="([^"]+)"', plain)
     assert names == ["first_name", "email", "roast", "consent-email", "your-website"]
-    answers = {"first_name": "Marta", "email": "marta@x.example", "roast": "Dark", "consent-email": "y", "your-website": ""}
+    answers = {
+        "first_name": "Marta",
+        "email": "marta@x.example",
+        "roast": "Dark",
+        "consent-email": "y",
+        "your-website": "",
+    }
     assert client.post(f"/f/{form.public_id}", data=answers).status_code == 303
     assert client.post(f"/f/{form.public_id}", data={**answers, "roast": ""}).status_code == 422
 
 
 def test_titles_with_signs_stay_text_in_snippets(console, news):
     form = forms.create({"name": 'A "B" & <C>'.replace("<C>", "C"), "title": 'Say "hi" & more', "list_id": news.id})
-    framed = html.unescape(re.findall(r"<textarea[^>]*>(.*?)</textarea>", console.get(f"{FORMS}/{form.id}/snippet").text, re.S)[1])
+    framed = html.unescape(
+        re.findall(r"<textarea[^>]*>(.*?)</textarea>", console.get(f"{FORMS}/{form.id}/snippet").text, re.S)[1]
+    )
     assert "Say &#34;hi&#34; &amp; more" in framed
 
 
@@ -106,7 +122,11 @@ def test_mistakes_come_back_with_what_was_typed(db, console, news, changes, word
     forms.create({"name": "Taken", "list_id": news.id})
     data = {key: value for key, value in {**form_values(news, intro="Typed"), **changes}.items() if value}
     page = console.post(f"{FORMS}/new", data=data)
-    assert page.status_code == 422 and words in page.text and ">Typed</textarea>" in page.text.replace("\r\n", "").replace("\n", "")
+    assert (
+        page.status_code == 422
+        and words in page.text
+        and ">Typed</textarea>" in page.text.replace("\r\n", "").replace("\n", "")
+    )
     assert "<script>alert" not in page.text and db.session.scalar(sa.select(sa.func.count(Form.id))) == 1
 
 
@@ -123,7 +143,21 @@ def test_a_form_is_changed_closed_and_deleted(db, console, news):
     assert console.get(f"{FORMS}/{number}").status_code == 404
 
 
-@pytest.mark.parametrize("path", [LISTS, f"{LISTS}/new", f"{LISTS}/1", f"{LISTS}/1/edit", f"{LISTS}/1/delete", FORMS, f"{FORMS}/new", f"{FORMS}/1", f"{FORMS}/1/snippet", f"{FORMS}/1/delete"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        LISTS,
+        f"{LISTS}/new",
+        f"{LISTS}/1",
+        f"{LISTS}/1/edit",
+        f"{LISTS}/1/delete",
+        FORMS,
+        f"{FORMS}/new",
+        f"{FORMS}/1",
+        f"{FORMS}/1/snippet",
+        f"{FORMS}/1/delete",
+    ],
+)
 def test_a_stranger_finds_nothing(login, carol, news, path):
     stranger = login(carol)
     assert stranger.get(path).status_code == 404

@@ -8,8 +8,8 @@ from email.message import EmailMessage
 
 import pytest
 
-from flowserver.services.mailbox import Mailbox
-from flowserver.services.phone import Handset
+from flowserver.services.messages.mailbox import Mailbox
+from flowserver.services.messages.phone import Handset
 from tests.conftest import Browser
 
 BRAND = b"\x89PNG\r\n\x1a\n"

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from flowserver import create_app
 from flowserver.models import Contact, ContactList, Message, Signup
-from flowserver.services import forms
+from flowserver.services.people import forms
 
 
 @pytest.fixture

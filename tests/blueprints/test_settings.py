@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from flowserver import extensions as ext
 from flowserver.models import ApiKey, Connection, Contact, Field, Flow, Suppression
 from flowserver.models.people import SuppressionChange
-from flowserver.services import api_keys, connections
+from flowserver.services.accounts import api_keys
+from flowserver.services.messages import connections
 
 SECRET = "s3cret-word"  # noqa: S105
 HOME = "/c/caffe-lume/settings"

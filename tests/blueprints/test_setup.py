@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from flowserver import extensions as ext
 from flowserver.errors import Conflict, Invalid
 from flowserver.models import Agency, ApiKey, Connection, ContactList, User, Workspace
-from flowserver.services import accounts, api_keys, setup
+from flowserver.services.accounts import accounts, api_keys, setup
 
 ANSWERS = {
     "agency": "Studio Ponte",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flowserver.services.mailbox import Mailbox
+from flowserver.services.messages.mailbox import Mailbox
 
 
 def mail(subject: str = "Hello", to: str = "marta@people.example") -> EmailMessage:

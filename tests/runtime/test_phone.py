@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import requests
 
-from flowserver.services.phone import Handset
+from flowserver.services.messages.phone import Handset
 from tests.runtime.conftest import wait_for
 
 SECRET = "a-secret-for-the-phone"  # noqa: S105

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from flowserver.extensions import db
 from flowserver.models import Connection, Contact, Enrollment, Flow, FlowVersion, Message
-from flowserver.services import deliveries
+from flowserver.services.messages import deliveries
 from tests.sinks import SmtpSink
 
 MAIL = {

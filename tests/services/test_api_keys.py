@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from flowserver import extensions as ext
 from flowserver.errors import Invalid, NotFound
 from flowserver.models import ApiKey, Workspace
-from flowserver.services import api_keys
+from flowserver.services.accounts import api_keys
 
 
 def test_a_key_opens_its_client(db, workspace):

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from flowserver import extensions as ext
 from flowserver.models import Contact, ContactList, Event, Membership, Message, Signup, Workspace
-from flowserver.services import contacts, forms, imports, lists, signups
+from flowserver.services.people import contacts, forms, imports, lists, signups
 
 
 def together(app, workspace_id, *acts):

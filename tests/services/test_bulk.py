@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowserver.models import Message
-from flowserver.services import bulk
+from flowserver.services.engine import bulk
 
 AT = datetime(2026, 5, 4, 9, 0, 0, 123, tzinfo=UTC)
 COLUMNS = (

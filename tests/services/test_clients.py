@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from flowserver import extensions as ext
 from flowserver.errors import Invalid
 from flowserver.models import Connection
-from flowserver.services import accounts, clients
+from flowserver.services.accounts import accounts, clients
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from flowserver.errors import Invalid
 from flowserver.models import Contact, Message, Workspace
-from flowserver.services import composer
+from flowserver.services.flows import composer
 
 MAIL = {
     "subject": "Hi {{ contact.first_name | default: 'you' }}",

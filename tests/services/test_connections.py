@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from flowserver.errors import Conflict, Invalid, NotFound, ProviderUnavailable
 from flowserver.extensions import db
 from flowserver.models import Alert, Connection, Message
-from flowserver.services import connections, flow_state
+from flowserver.services.engine import flow_state
+from flowserver.services.messages import connections
 from flowserver.text import N_
 from tests.sinks import SmtpSink, free_port
 

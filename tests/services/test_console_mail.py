@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from flowserver.errors import ProviderError, ProviderUnavailable
-from flowserver.services import console_mail
+from flowserver.services.messages import console_mail
 from tests.sinks import SmtpSink, free_port
 
 

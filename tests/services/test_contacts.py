@@ -20,7 +20,7 @@ from flowserver.models import (
     Suppression,
     Workspace,
 )
-from flowserver.services import consents, contacts, lists, scores, tags
+from flowserver.services.people import consents, contacts, lists, scores, tags
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from flowserver.extensions import db
 from flowserver.models import Lease, Message
-from flowserver.services import deliveries
+from flowserver.services.messages import deliveries
 from tests.services.conftest import use
 from tests.sinks import SmtpSink
 
@@ -22,7 +22,7 @@ MAILS, KILLS = 500, 3
 WORKER = """
 import sys, time
 from flowserver import config, create_app
-from flowserver.services import deliveries
+from flowserver.services.messages import deliveries
 
 class Silent:
     def ring(self, job, *ids): pass

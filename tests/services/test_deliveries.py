@@ -22,7 +22,7 @@ from flowserver.models import (
     Suppression,
     Workspace,
 )
-from flowserver.services import deliveries, leases, outcomes
+from flowserver.services.messages import deliveries, leases, outcomes
 from tests.services.conftest import MAIL, use
 from tests.sinks import SmtpSink
 
@@ -697,7 +697,7 @@ def test_without_its_journal_a_whole_lease_is_unknown(sink, flow, planned, clock
 
 
 def test_after_a_restart_of_the_machine_nothing_is_sure(sink, flow, planned, monkeypatch):
-    from flowserver.services import journal as journals_module
+    from flowserver.services.messages import journal as journals_module
 
     way = use(sink)
     planned(flow(), 2)

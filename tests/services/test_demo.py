@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from flowserver.errors import Conflict
 from flowserver.extensions import every_workspace
 from flowserver.models import Contact, Decision, Enrollment, Flow, Message
-from flowserver.services import demo
+from flowserver.services.operations import demo
 
 
 def test_it_fills_two_clients_and_sends_nothing(db, monkeypatch):

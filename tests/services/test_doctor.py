@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from flowserver import extensions
 from flowserver.models import Connection, Message
-from flowserver.services import doctor, health, schema
+from flowserver.services.operations import doctor, health, schema
 from tests.blueprints.test_health import enroll, plan
 
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from flowserver.domain import definition
 from flowserver.errors import Conflict, Invalid
 from flowserver.models import FlowEdit
-from flowserver.services import drafts, flows
+from flowserver.services.flows import drafts, flows
 
 
 @pytest.fixture

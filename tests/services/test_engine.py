@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from flowserver.domain.steps import Go
 from flowserver.extensions import db
 from flowserver.models import Contact, ContactList, Decision, Enrollment, Flow, FlowVersion, Membership, Message
-from flowserver.services import engine, enrollment, events
+from flowserver.services.engine import engine, enrollment, events
 
 MAIL = {"type": "send_email", "subject": "Hello", "body": [{"type": "text", "text": "Hi"}]}
 

@@ -6,7 +6,7 @@ import io
 import sqlalchemy as sa
 
 from flowserver.models import Contact, Field
-from flowserver.services import contacts, exports, imports, lists, tags
+from flowserver.services.people import contacts, exports, imports, lists, tags
 
 
 def read(wanted=None):

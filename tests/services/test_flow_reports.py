@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from flowserver.models import Contact, ContactList, Message
-from flowserver.services import engine, events, flow_numbers, flow_reports, flows
+from flowserver.services.engine import engine, events
+from flowserver.services.flows import flow_numbers, flow_reports, flows
 
 
 @pytest.fixture

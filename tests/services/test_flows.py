@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from flowserver.errors import Conflict, Invalid, NotFound
 from flowserver.models import ContactList, Enrollment, FlowVersion
-from flowserver.services import drafts, flows
+from flowserver.services.flows import drafts, flows
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from flowserver.errors import Conflict, Invalid, NotFound, TooLarge
 from flowserver.models import Consent, Contact, Event, Field, Import, Membership, Tag
-from flowserver.services import consents, contacts, imports, lists
+from flowserver.services.people import consents, contacts, imports, lists
 
 TARGETS = {0: "email", 1: "first_name", 2: "phone"}
 

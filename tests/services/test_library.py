@@ -7,7 +7,7 @@ import json
 import pytest
 
 from flowserver.models import ContactList
-from flowserver.services import checks, flows, library
+from flowserver.services.flows import checks, flows, library
 
 
 def test_there_are_templates_in_their_order():

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import workspace as within
 from flowserver.models import Contact, ContactList, ContactTag, Event, Flow, FlowVersion, Membership, Tag, Workspace
-from flowserver.services import contacts, crowd, forms, lists, tags, usage
+from flowserver.services.people import contacts, crowd, forms, lists, tags, usage
 
 
 def people(n, start=0):

@@ -8,7 +8,7 @@ from flowserver.errors import Invalid
 from flowserver.extensions import workspace as within
 from flowserver.models import ContactList, Field, Workspace
 from flowserver.nodes import catalogue
-from flowserver.services import flows, options
+from flowserver.services.flows import flows, options
 
 
 @pytest.fixture

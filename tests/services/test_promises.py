@@ -37,7 +37,7 @@ from flowserver.models import (
 )
 from flowserver.nodes.actions.add_tag import AddTag
 from flowserver.nodes.actions.send_email import SendEmail
-from flowserver.services import bulk, engine, enrollment, events, flow_state, ticks
+from flowserver.services.engine import bulk, engine, enrollment, events, flow_state, ticks
 
 from .town import (
     MAIL,

@@ -8,7 +8,8 @@ import sqlalchemy as sa
 
 from flowserver import clock
 from flowserver.models import Enrollment, Event, Message
-from flowserver.services import engine, leases
+from flowserver.services.engine import engine
+from flowserver.services.messages import leases
 
 E, M, V = Enrollment.__table__.c, Message.__table__.c, Event.__table__.c
 

@@ -26,7 +26,7 @@ from flowserver.models import (
     Workspace,
 )
 from flowserver.providers.base import DeliveryEvent
-from flowserver.services import deliveries
+from flowserver.services.messages import deliveries
 
 TEXT = {"key": "text", "type": "send_sms", "text": "Hi {{ contact.first_name }}, it’s ready"}
 

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from flowserver.errors import Invalid, NotFound
 from flowserver.models import Consent, Contact, ContactList, Event, Form, Membership, Message, Signup
-from flowserver.services import contacts, forms, signups
+from flowserver.services.people import contacts, forms, signups
 
 WORDS = "Send me e-mails about coffee. I can stop at any time."
 
@@ -213,7 +213,7 @@ def test_sending_again_keeps_the_ten_minutes(db, coffee, clock):
 
 def test_confirming_starts_the_welcome_flow_in_the_same_moment(db, coffee, clock):
     from flowserver.models import Enrollment
-    from flowserver.services import flows
+    from flowserver.services.flows import flows
 
     flow = flows.create(
         {

@@ -6,8 +6,9 @@ import pytest
 import sqlalchemy as sa
 
 from flowserver.errors import Conflict, NotFound
-from flowserver.models import Enrollment, Engagement, Message
-from flowserver.services import by_hand, contacts, consents, flows, lists, passages, scores, tags, timeline, why
+from flowserver.models import Engagement, Enrollment, Message
+from flowserver.services.flows import flows
+from flowserver.services.people import by_hand, consents, contacts, lists, passages, scores, tags, timeline, why
 
 STEPS = [
     {"key": "hello", "type": "send_email", "subject": "Welcome", "body": [{"type": "text", "text": "Hi"}]},
@@ -55,7 +56,9 @@ def advance(queue):
 @pytest.fixture
 def marta(db, nurturing, news, queue, clock):
     """Agreed to e-mails only, has a number, joined the list, and went through the first steps."""
-    person, _ = contacts.upsert({"email": "marta@x.example", "phone": "3331234567", "first_name": "Marta"}, source="api")
+    person, _ = contacts.upsert(
+        {"email": "marta@x.example", "phone": "3331234567", "first_name": "Marta"}, source="api"
+    )
     consents.change(person, "email", "given", source="Footer", words="I agree")
     db.session.commit()
     lists.join(news.id, [person.id])
@@ -71,10 +74,18 @@ def test_it_tells_everything_newest_first(db, marta, news, clock, workspace):
     found = titles(timeline.of(marta.id))
     assert found[-1][0] == "Agreed to e-mails"
     words = [title for title, _ in found]
-    for one in ("Came into the address book", "Joined the list Newsletter", "Entered Lead nurturing", "E-mail planned", "SMS not sent"):
+    for one in (
+        "Came into the address book",
+        "Joined the list Newsletter",
+        "Entered Lead nurturing",
+        "E-mail planned",
+        "SMS not sent",
+    ):
         assert one in words, words
     assert "Took the path Yes: Has a mobile number?" in words
-    assert words.index("SMS not sent") < words.index("Entered Lead nurturing") < words.index("Joined the list Newsletter")
+    assert (
+        words.index("SMS not sent") < words.index("Entered Lead nurturing") < words.index("Joined the list Newsletter")
+    )
     (sms,) = [entry for entry in timeline.of(marta.id).entries if entry.title == "SMS not sent"]
     assert sms.detail == "A story waits in your inbox" and sms.why
     assert str(sms.text) == "There is no consent for this channel. Lead nurturing, step 3"
@@ -127,7 +138,10 @@ def test_why_names_the_missing_consent_and_what_was_checked_before(marta):
     answer = why.explain(marta, first.key)
     assert answer.kind == "warn" and "no consent" in str(answer.title)
     states = [(check.state, str(check.title)) for check in answer.checks]
-    assert states[0] == ("ok", "Was in the flow at that moment") and states[1] == ("ok", "Took the path to this message")
+    assert states[0] == ("ok", "Was in the flow at that moment") and states[1] == (
+        "ok",
+        "Took the path to this message",
+    )
     assert ("bad", "Has consent for SMS") in states and states[-1][0] == "skip"
     assert "Step 2, yes: Has a mobile number?" in str(answer.checks[1].text)
     assert [state for state, _ in states] == ["ok"] * 4 + ["bad", "skip"]
@@ -164,7 +178,7 @@ def test_why_another_path(db, nurturing, news, queue, clock):
     lists.join(news.id, [ugo.id])
     advance(queue)
     clock.forward(days=3)
-    from flowserver.services import engine
+    from flowserver.services.engine import engine
 
     engine.advance()
     answer = why.explain(ugo, _key(ugo, "A story waits in your inbox"))
@@ -180,7 +194,7 @@ def test_why_somebody_never_entered(db, nurturing, news, clock, how, words):
     if how == "silently":
         lists.join(news.id, [ida.id], silent=True)
     elif how == "before":
-        from flowserver.services import events
+        from flowserver.services.engine import events
 
         events.record(ida.id, "list_joined", subject=str(news.id), at=nurturing.activated_at - timedelta(days=1))
         db.session.commit()
@@ -230,7 +244,11 @@ def test_a_message_of_somebody_else_is_not_explained(db, marta, workspace):
 
 def test_where_a_contact_is_and_taking_it_out(db, marta, clock):
     (inside,) = passages.inside(marta.id)
-    assert (inside.flow_name, str(inside.where), inside.until) == ("Lead nurturing", "Wait 2 days", clock.now + timedelta(days=2))
+    assert (inside.flow_name, str(inside.where), inside.until) == (
+        "Lead nurturing",
+        "Wait 2 days",
+        clock.now + timedelta(days=2),
+    )
     passages.take_out(marta.id, inside.id)
     run = db.session.get(Enrollment, inside.id)
     assert (run.end_reason, run.due_at) == ("taken_out", None) and not passages.inside(marta.id)

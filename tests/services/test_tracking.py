@@ -18,7 +18,7 @@ from flowserver.models import (
     Message,
     Suppression,
 )
-from flowserver.services import connections, deliveries
+from flowserver.services.messages import connections, deliveries
 from tests.services.conftest import MAIL, use
 
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0", "Sec-Fetch-User": "?1"}
@@ -180,7 +180,7 @@ def test_a_click_right_after_acceptance_needs_a_hand(sink, flow, planned, client
 
 
 def test_a_busy_database_costs_the_evidence_never_the_visit(sent, client, monkeypatch):
-    from flowserver.services import tracking
+    from flowserver.services.messages import tracking
 
     def busy(*_, **__):
         raise sa.exc.OperationalError("locked", {}, Exception())
@@ -197,7 +197,7 @@ def test_a_click_still_leads_on_when_the_contact_is_gone(sent, client):
 
 
 def test_evidence_of_one_message_has_a_limit(sent, client, monkeypatch):
-    from flowserver.services import tracking
+    from flowserver.services.messages import tracking
 
     monkeypatch.setattr(tracking, "MOST_EVIDENCE", 3)
     for _ in range(5):
@@ -291,8 +291,14 @@ def test_topics_are_joined_and_left(sent, client, topics):
 
 
 def test_no_topic_means_no_mail_and_a_topic_later_means_mail_again(sent, client, topics):
-    client.post(sent[2]["p"], data={})
     contact = db.session.scalar(sa.select(Contact))
+    client.post(sent[2]["p"], data={"sms": "1", "pause": "1"})  # on no topic before and after: nothing is given up
+    db.session.expire_all()
+    assert (contact.email_consent, contact.sms_consent) == ("given", "given")
+    db.session.add(Membership(list_id=topics[0].id, contact_id=contact.id, workspace_id=contact.workspace_id))
+    db.session.commit()
+    client.post(sent[2]["p"], data={})
+    db.session.expire_all()
     assert (contact.email_consent, contact.sms_consent) == ("withdrawn", "withdrawn")
     client.post(sent[2]["p"], data={"topic": topics[0].id})
     db.session.expire_all()

@@ -23,7 +23,7 @@ from flowserver.models import (
     Message,
     Workspace,
 )
-from flowserver.services import events
+from flowserver.services.engine import events
 
 MAIL = {"type": "send_email", "subject": "Hello", "body": [{"type": "text", "text": "Hi"}]}
 SMS = {"type": "send_sms", "text": "Hi"}

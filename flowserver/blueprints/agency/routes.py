@@ -18,7 +18,7 @@ from flowserver.blueprints.limits import limiter
 from flowserver.blueprints.places import countries, time_zones
 from flowserver.blueprints.scope import admin_only, me
 from flowserver.errors import Invalid, ProviderError
-from flowserver.services import accounts, clients, overview, settings, team
+from flowserver.services.accounts import accounts, clients, overview, settings, team
 
 bp = Blueprint("agency", __name__)
 

@@ -10,7 +10,7 @@ from flask import url_for
 from flowserver.blueprints.api import paging, problems
 from flowserver.blueprints.api.kit import ID, Answer, Resource, unchanged
 from flowserver.blueprints.api.schemas import contacts as schemas
-from flowserver.services import browse, contacts, intake
+from flowserver.services.people import browse, contacts, intake
 
 resource = Resource("Contacts", 10, "People who get messages, with their tags, lists and consent.")
 

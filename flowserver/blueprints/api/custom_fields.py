@@ -8,7 +8,7 @@ from typing import Any
 from flowserver.blueprints.api import paging
 from flowserver.blueprints.api.kit import Answer, Resource
 from flowserver.blueprints.api.schemas import lists as schemas
-from flowserver.services import browse, fields
+from flowserver.services.people import browse, fields
 
 resource = Resource("Fields", 40, "What a client knows about its contacts beside name and addresses.")
 

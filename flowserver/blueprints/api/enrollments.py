@@ -10,7 +10,7 @@ import orjson
 from flowserver.blueprints.api import paging
 from flowserver.blueprints.api.kit import ID, Resource
 from flowserver.blueprints.api.schemas import enrollments as schemas
-from flowserver.services import browse
+from flowserver.services.people import browse
 
 resource = Resource("Enrollments", 70, "Passages of contacts through flows, with every decision on the way.")
 

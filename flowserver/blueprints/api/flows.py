@@ -11,7 +11,8 @@ from flowserver.blueprints.api import paging
 from flowserver.blueprints.api.kit import ID, Answer, Resource, unchanged
 from flowserver.blueprints.api.schemas import flows as schemas
 from flowserver.blueprints.say import say
-from flowserver.services import browse, checks, flows, recipes
+from flowserver.services.flows import checks, flows, recipes
+from flowserver.services.people import browse
 
 resource = Resource(
     "Flows", 60, "What happens to contacts, step by step. Made by the console or here, edited by either."

@@ -11,7 +11,7 @@ from flowserver.blueprints.api import paging
 from flowserver.blueprints.api.kit import ID, Answer, Resource, unchanged
 from flowserver.blueprints.api.schemas import forms as schemas
 from flowserver.blueprints.forms.code import code
-from flowserver.services import browse, forms, intake
+from flowserver.services.people import browse, forms, intake
 
 resource = Resource("Forms", 50, "Signup forms that clients put on their pages.")
 

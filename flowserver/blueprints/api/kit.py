@@ -30,7 +30,8 @@ from flowserver.blueprints import console
 from flowserver.blueprints.api import body, openapi, problems
 from flowserver.blueprints.limits import limiter
 from flowserver.errors import Invalid
-from flowserver.services import api_access, idempotency
+from flowserver.services.accounts import api_access
+from flowserver.services.operations import idempotency
 from flowserver.text import N_
 
 ID = "<int(min=1, max=9223372036854775807):%s>"

@@ -10,7 +10,7 @@ from flask import url_for
 from flowserver.blueprints.api import paging
 from flowserver.blueprints.api.kit import ID, Answer, Resource, unchanged
 from flowserver.blueprints.api.schemas import lists as schemas
-from flowserver.services import browse, lists
+from flowserver.services.people import browse, lists
 
 resource = Resource("Lists", 20, "What contacts join and leave. Joining one is what starts most flows.")
 

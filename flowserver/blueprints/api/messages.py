@@ -8,7 +8,7 @@ from typing import Any
 from flowserver.blueprints.api import paging
 from flowserver.blueprints.api.kit import ID, Resource
 from flowserver.blueprints.api.schemas import enrollments as schemas
-from flowserver.services import browse
+from flowserver.services.people import browse
 
 resource = Resource("Messages", 80, "Every intended send, and what became of it.")
 

@@ -10,7 +10,7 @@ from typing import Any
 import marshmallow as ma
 
 from flowserver.blueprints.api import fields
-from flowserver.services.browse import Page
+from flowserver.services.people.browse import Page
 from flowserver.text import N_
 
 USUAL, MOST = 50, 200

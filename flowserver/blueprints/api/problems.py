@@ -18,7 +18,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 from flowserver.blueprints import errors
 from flowserver.blueprints.say import say
 from flowserver.errors import FlowserverError, Invalid
-from flowserver.services import api_access
+from flowserver.services.accounts import api_access
 
 log = structlog.get_logger()
 

@@ -8,7 +8,7 @@ from typing import Any
 from flowserver.blueprints.api import paging
 from flowserver.blueprints.api.kit import Answer, Resource
 from flowserver.blueprints.api.schemas import lists as schemas
-from flowserver.services import browse, tags
+from flowserver.services.people import browse, tags
 
 resource = Resource("Tags", 30, "Words put on contacts.")
 

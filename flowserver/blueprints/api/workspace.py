@@ -9,7 +9,7 @@ from marshmallow import fields as plain
 
 from flowserver.blueprints.api import fields
 from flowserver.blueprints.api.kit import Resource
-from flowserver.services import browse
+from flowserver.services.people import browse
 
 resource = Resource("Workspace", 1, "The client a key belongs to.")
 

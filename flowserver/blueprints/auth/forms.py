@@ -1,4 +1,4 @@
-"""What the pages of the door ask. The rules are in ``services/accounts.py`` and ``services/team.py``."""
+"""What the pages of the door ask. The rules are in ``services/accounts/accounts.py`` and ``services/accounts/team.py``."""
 
 from __future__ import annotations
 

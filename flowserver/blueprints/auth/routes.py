@@ -25,7 +25,7 @@ from flowserver.blueprints.fieldkit import add_errors, page, sent
 from flowserver.blueprints.limits import limiter
 from flowserver.blueprints.scope import me
 from flowserver.errors import Invalid
-from flowserver.services import accounts, team
+from flowserver.services.accounts import accounts, team
 
 bp = Blueprint("auth", __name__)
 

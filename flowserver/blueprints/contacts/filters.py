@@ -16,7 +16,7 @@ from flask_babel import gettext as _
 from flowserver.blueprints import console
 from flowserver.blueprints.say import say
 from flowserver.domain.people import show_phone
-from flowserver.services import timeline
+from flowserver.services.people import timeline
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,11 @@ class ContactForm(wtforms.Form):
     external_id = wtforms.StringField(_l("Customer number"), render_kw={"autocomplete": "off"})
     locale = wtforms.StringField(_l("Language"), render_kw={"autocomplete": "off", "maxlength": 8})
     lists = wtforms.SelectMultipleField(
-        _l("Lists"), coerce=int, widget=ListWidget(prefix_label=False), option_widget=CheckboxInput(), validate_choice=False
+        _l("Lists"),
+        coerce=int,
+        widget=ListWidget(prefix_label=False),
+        option_widget=CheckboxInput(),
+        validate_choice=False,
     )
     tags = wtforms.StringField(_l("Tags"), render_kw={"autocomplete": "off"})
 
@@ -85,7 +89,9 @@ def _typed(value: Any) -> str:
 
 class ConsentForm(wtforms.Form):
     channel = wtforms.SelectField(
-        _l("Channel"), choices=[SelectChoice("email", _l("E-mail")), SelectChoice("sms", _l("SMS"))], validate_choice=False
+        _l("Channel"),
+        choices=[SelectChoice("email", _l("E-mail")), SelectChoice("sms", _l("SMS"))],
+        validate_choice=False,
     )
     state = wtforms.SelectField(
         _l("The contact"),

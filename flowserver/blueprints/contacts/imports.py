@@ -18,7 +18,7 @@ from flowserver.blueprints.say import say
 from flowserver.blueprints.scope import me
 from flowserver.domain import csvfile
 from flowserver.errors import Invalid, TooLarge
-from flowserver.services import contacts, imports, lists
+from flowserver.services.people import contacts, imports, lists
 
 bp = Blueprint("imports", __name__, url_prefix="/c/<client>/contacts/import")
 
@@ -186,5 +186,3 @@ def _options_form(row: Any = None) -> OptionsForm:
     form.list_id.choices = [SelectChoice("", _("No list")), *choices]
     form.country.choices = countries()
     return form
-
-

@@ -9,10 +9,29 @@ from flask import Blueprint, Response, flash, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from flowserver.blueprints.contacts.forms import ConsentForm, ContactForm, DeleteForm, ScoreForm, TagForm, as_typed, contact_form
+from flowserver.blueprints.contacts.forms import (
+    ConsentForm,
+    ContactForm,
+    DeleteForm,
+    ScoreForm,
+    TagForm,
+    as_typed,
+    contact_form,
+)
 from flowserver.blueprints.fieldkit import add_errors, page, sent
 from flowserver.errors import Conflict, Invalid
-from flowserver.services import by_hand, consents, contacts, exports, lists, passages, scores, tags, timeline, why
+from flowserver.services.people import (
+    by_hand,
+    consents,
+    contacts,
+    exports,
+    lists,
+    passages,
+    scores,
+    tags,
+    timeline,
+    why,
+)
 
 bp = Blueprint("contacts", __name__, url_prefix="/c/<client>/contacts")
 
@@ -56,7 +75,13 @@ def _filter() -> contacts.Filter:
 
 def _state(wanted: contacts.Filter) -> dict[str, Any]:
     """The filter as it stands in addresses."""
-    state = {"q": wanted.q, "list": wanted.list_id, "tag": wanted.tag, "consent": wanted.consent, "status": wanted.status}
+    state = {
+        "q": wanted.q,
+        "list": wanted.list_id,
+        "tag": wanted.tag,
+        "consent": wanted.consent,
+        "status": wanted.status,
+    }
     return {key: value for key, value in state.items() if value}
 
 
@@ -252,5 +277,3 @@ def delete_tag(tag_id: int) -> ResponseReturnValue:
         return _tag_page(form, tag_id), 409
     flash(_("The tag is deleted."))
     return redirect(url_for(".tag_list"), 303)
-
-

@@ -13,7 +13,7 @@ from flowserver.domain import duration
 from flowserver.errors import Invalid, flat
 from flowserver.nodes import catalogue
 from flowserver.nodes.base import DurationField, Names, Trigger
-from flowserver.services import options
+from flowserver.services.flows import options
 from flowserver.text import N_, Text
 
 

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 
 from flowserver.blueprints.flows.forms import put_errors
 from flowserver.errors import Invalid
-from flowserver.services import checks, flows, outline
+from flowserver.services.flows import checks, flows, outline
 from flowserver.text import N_
 
 bp = Blueprint("flow_life", __name__, url_prefix="/c/<client>/flows/<int:flow_id>")

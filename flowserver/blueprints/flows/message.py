@@ -20,7 +20,7 @@ from flowserver.domain import definition as definitions
 from flowserver.domain import edits, sms
 from flowserver.errors import Conflict, Invalid, NotFound, flat
 from flowserver.nodes import catalogue
-from flowserver.services import composer, drafts, flows, options, outline
+from flowserver.services.flows import composer, drafts, flows, options, outline
 from flowserver.text import N_
 
 bp = Blueprint("flow_message", __name__, url_prefix="/c/<client>/flows/<int:flow_id>/steps/<key>/message")

@@ -14,7 +14,7 @@ from flowserver.blueprints.flows import chart
 from flowserver.blueprints.say import say
 from flowserver.domain.csvfile import rows_to_csv
 from flowserver.errors import NotFound
-from flowserver.services import flow_numbers, flow_reports, flows, outline
+from flowserver.services.flows import flow_numbers, flow_reports, flows, outline
 from flowserver.text import N_
 
 bp = Blueprint("flow_report", __name__, url_prefix="/c/<client>/flows/<int:flow_id>/report")

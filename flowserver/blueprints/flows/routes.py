@@ -21,7 +21,7 @@ from flowserver.domain import definition as definitions
 from flowserver.domain import duration, edits, flow_graph
 from flowserver.errors import Conflict, Invalid, NotFound, flat
 from flowserver.nodes import catalogue
-from flowserver.services import checks, drafts, flow_numbers, flows, options, outline
+from flowserver.services.flows import checks, drafts, flow_numbers, flows, options, outline
 from flowserver.text import N_
 
 bp = Blueprint("flows", __name__, url_prefix="/c/<client>/flows")

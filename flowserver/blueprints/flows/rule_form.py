@@ -11,7 +11,7 @@ from flowserver.blueprints.flows.forms import Fields, put_errors
 from flowserver.domain.rules import MOST
 from flowserver.errors import Invalid
 from flowserver.nodes import catalogue
-from flowserver.services import options
+from flowserver.services.flows import options
 from flowserver.text import N_
 
 

@@ -9,7 +9,7 @@ from flask import current_app, render_template, url_for
 from flask_babel import force_locale
 
 from flowserver.blueprints.public.forms import CONSENTS, TRAP
-from flowserver.services import forms
+from flowserver.services.people import forms
 
 
 @dataclass(frozen=True)

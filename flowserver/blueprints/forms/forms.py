@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext as _l
 from wtforms import SelectChoice
 
 from flowserver.blueprints.console import LOCALES
-from flowserver.services.forms import Question
+from flowserver.services.people.forms import Question
 
 
 class FormForm(wtforms.Form):

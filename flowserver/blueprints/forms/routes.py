@@ -12,7 +12,7 @@ from flowserver.blueprints.fieldkit import add_errors, sent
 from flowserver.blueprints.forms.code import code
 from flowserver.blueprints.forms.forms import FormForm, asked
 from flowserver.errors import Conflict, Invalid
-from flowserver.services import forms, lists, usage
+from flowserver.services.people import forms, lists, usage
 
 bp = Blueprint("forms", __name__, url_prefix="/c/<client>/forms")
 

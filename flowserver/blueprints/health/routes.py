@@ -17,7 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from flowserver.errors import Forbidden
-from flowserver.services import health
+from flowserver.services.operations import health
 
 bp = Blueprint("health", __name__)
 log = structlog.get_logger()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import wtforms
-from flask import Blueprint, flash, redirect, request, render_template, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
@@ -13,7 +13,7 @@ from wtforms import SelectChoice
 
 from flowserver.blueprints.fieldkit import add_errors, page, sent
 from flowserver.errors import Conflict, Invalid
-from flowserver.services import lists, usage
+from flowserver.services.people import lists, usage
 
 bp = Blueprint("lists", __name__, url_prefix="/c/<client>/lists")
 

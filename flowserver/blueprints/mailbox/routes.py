@@ -15,7 +15,7 @@ from flowserver.blueprints.fieldkit import add_errors, page
 from flowserver.blueprints.mailbox.forms import AnswerForm
 from flowserver.blueprints.scope import admin_only
 from flowserver.errors import Invalid
-from flowserver.services import mailbox, phone
+from flowserver.services.messages import mailbox, phone
 
 mails = Blueprint("mailbox", __name__, url_prefix="/dev/mailbox")
 texts = Blueprint("phone", __name__, url_prefix="/dev/phone")

@@ -8,7 +8,7 @@ import wtforms
 from flask_babel import gettext as _
 from wtforms import SelectChoice
 
-from flowserver.services.forms import Question
+from flowserver.services.people.forms import Question
 
 TRAP = "your-website"  # a hyphen, so that no custom field is ever called that
 CONSENTS = {"email": "consent-email", "sms": "consent-sms"}

@@ -15,7 +15,8 @@ from flowserver.blueprints.fieldkit import add_errors
 from flowserver.blueprints.limits import get_remote_address, limiter
 from flowserver.blueprints.public import forms as widgets
 from flowserver.errors import Conflict, Invalid, NotFound
-from flowserver.services import brand, forms, signups
+from flowserver.services.accounts import brand
+from flowserver.services.people import forms, signups
 
 bp = Blueprint("public", __name__)
 

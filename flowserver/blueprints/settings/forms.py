@@ -23,7 +23,7 @@ from wtforms.widgets import CheckboxInput, ListWidget, PasswordInput
 
 from flowserver.blueprints.console import LOCALES
 from flowserver.providers.base import Provider
-from flowserver.services.fields import TYPES
+from flowserver.services.people.fields import TYPES
 
 CLOCK = {"type": "time"}
 NUMBER = {"inputmode": "numeric", "autocomplete": "off"}

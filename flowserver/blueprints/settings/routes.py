@@ -26,7 +26,9 @@ from flowserver.blueprints.settings.forms import (
     whole,
 )
 from flowserver.errors import Conflict, Invalid, ProviderError
-from flowserver.services import api_keys, connections, fields, settings, suppressions
+from flowserver.services.accounts import api_keys, settings
+from flowserver.services.messages import connections
+from flowserver.services.people import fields, suppressions
 
 bp = Blueprint("settings", __name__, url_prefix="/c/<client>/settings")
 

@@ -1,4 +1,4 @@
-"""The questions of the first run; the rules are in ``services/setup.py``."""
+"""The questions of the first run; the rules are in ``services/accounts/setup.py``."""
 
 from __future__ import annotations
 

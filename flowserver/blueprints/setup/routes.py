@@ -13,7 +13,7 @@ from flowserver.blueprints.limits import limiter
 from flowserver.blueprints.places import countries, time_zones
 from flowserver.blueprints.setup.forms import FirstRunForm
 from flowserver.errors import Invalid
-from flowserver.services import accounts, setup
+from flowserver.services.accounts import accounts, setup
 
 bp = Blueprint("setup", __name__)
 

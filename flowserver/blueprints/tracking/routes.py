@@ -13,7 +13,8 @@ from flowserver.blueprints import console
 from flowserver.blueprints.limits import get_remote_address, limiter
 from flowserver.domain.visitors import Visitor
 from flowserver.errors import NotFound
-from flowserver.services import brand, tracking
+from flowserver.services.accounts import brand
+from flowserver.services.messages import tracking
 
 bp = Blueprint("tracking", __name__)
 

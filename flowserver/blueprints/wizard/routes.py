@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from flowserver.blueprints.flows.forms import Start
 from flowserver.errors import Invalid, NotFound
 from flowserver.nodes import catalogue
-from flowserver.services import flows, library, options
+from flowserver.services.flows import flows, library, options
 from flowserver.text import N_
 
 bp = Blueprint("wizard", __name__, url_prefix="/c/<client>/flows/new")

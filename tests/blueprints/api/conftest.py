@@ -12,7 +12,7 @@ import pytest
 
 from flowserver import extensions as ext
 from flowserver.models import Workspace
-from flowserver.services import api_keys
+from flowserver.services.accounts import api_keys
 
 PREFIX = "/api/v1"
 
@@ -194,7 +194,7 @@ def stranger(app, other) -> Api:
 @pytest.fixture
 def newsletter(workspace, db) -> Any:
     """A list of Caffè Lume."""
-    from flowserver.services import lists
+    from flowserver.services.people import lists
 
     with ext.workspace(workspace.id):
         return lists.create("Newsletter")

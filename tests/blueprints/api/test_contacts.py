@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from flowserver import extensions as ext
 from flowserver.models import Consent, Contact, Event, Tag
-from flowserver.services import fields
+from flowserver.services.people import fields
 
 from .conftest import each
 from .test_door import problem

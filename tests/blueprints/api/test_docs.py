@@ -14,7 +14,7 @@ import pytest
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from flowserver import extensions as ext
-from flowserver.services import engine
+from flowserver.services.engine import engine
 
 from .conftest import PREFIX, document, operations
 

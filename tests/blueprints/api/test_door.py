@@ -10,7 +10,7 @@ from flowserver import config as settings
 from flowserver import create_app
 from flowserver import extensions as ext
 from flowserver.models import ApiKey, Contact
-from flowserver.services import api_keys
+from flowserver.services.accounts import api_keys
 
 from ...conftest import Browser
 from .conftest import PREFIX, Api, each
@@ -198,7 +198,7 @@ def test_a_bug_is_logged_and_answered_with_a_reference(app, api, monkeypatch):
         raise ZeroDivisionError("secret detail")
 
     app.config["PROPAGATE_EXCEPTIONS"] = False
-    monkeypatch.setattr("flowserver.services.browse.tags", broken)
+    monkeypatch.setattr("flowserver.services.people.browse.tags", broken)
     found = problem(api.get("/tags"), 500, "error")
     assert len(found["reference"]) == 8 and "secret" not in str(found)
 

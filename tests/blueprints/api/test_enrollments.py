@@ -36,7 +36,7 @@ def walk(api, newsletter, clock, queue):
         for name in ("ada", "bob")
     ]
     clock.forward(minutes=10)
-    from flowserver.services import engine
+    from flowserver.services.engine import engine
 
     engine.advance()
     return SimpleNamespace(flow=flow, ada=people[0], bob=people[1])
@@ -63,7 +63,7 @@ def test_enrollments_are_found_by_flow_contact_and_state(api, walk, clock):
     assert count("") == count(f"flow={flow}") == count(f"flow={flow}&state=live") == 2
     assert count(f"contact={ada}") == 1 and count("contact=99") == count("flow=99") == count("state=ended") == 0
     clock.forward(days=3)
-    from flowserver.services import engine
+    from flowserver.services.engine import engine
 
     engine.advance()
     (ended,) = api.get(f"/enrollments?contact={ada}&state=ended").json["data"]

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from flowserver import extensions as ext
-from flowserver.services import engine
+from flowserver.services.engine import engine
 
 from .conftest import PREFIX, Api, check, document, operations
 

@@ -8,7 +8,7 @@ import pytest
 
 from flowserver import extensions as ext
 from flowserver.blueprints.api.flows import DEFINITION
-from flowserver.services import flows
+from flowserver.services.flows import flows
 
 from .conftest import each
 from .test_door import problem

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from flowserver import extensions as ext
 from flowserver.models import ContactList, Idempotency
-from flowserver.services import idempotency
+from flowserver.services.operations import idempotency
 
 from .conftest import Api, document, each
 
@@ -91,7 +91,7 @@ def test_a_request_that_changed_nothing_gives_its_key_back(api, db, newsletter):
 def test_a_request_that_broke_gives_its_key_back(app, api, db, monkeypatch):
     app.config["PROPAGATE_EXCEPTIONS"] = False
     with monkeypatch.context() as broken:
-        broken.setattr("flowserver.services.lists.create", lambda *args: 1 / 0)
+        broken.setattr("flowserver.services.people.lists.create", lambda *args: 1 / 0)
         assert api.post("/lists", {"name": "News"}, headers=KEY).status_code == 500
     assert not rows(db)
     assert api.post("/lists", {"name": "News"}, headers=KEY).status_code == 201
@@ -127,7 +127,7 @@ def test_what_is_older_than_24_hours_is_deleted(api, db, clock, workspace):
 
 
 def test_the_clock_forgets_them(api, db, clock):
-    from flowserver.services import ticks
+    from flowserver.services.engine import ticks
 
     api.post("/lists", {"name": "Old"}, headers=KEY)
     ticks.tick(clock.forward(hours=24))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import fields as plain
 
 from flowserver.blueprints.api import fields
-from flowserver.services.forms import LOCALES
+from flowserver.services.people.forms import LOCALES
 
 MOST_QUESTIONS = 50
 

@@ -1,0 +1,1 @@
+"""The agency, its clients, its people, and the keys of programs."""

@@ -1,0 +1,1 @@
+"""Carrying contacts through flows: events, entering, advancing, the clock."""

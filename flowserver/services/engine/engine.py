@@ -1,0 +1,600 @@
+"""Advance: claim due enrollments, decide in memory, write in bulk, commit once.
+
+One transaction a batch (spec: engine, 2). Whoever dies in the middle has written nothing, and the rows are due as before.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+import structlog
+from flask import current_app
+
+from flowserver import clock, jobqueue
+from flowserver.domain import context as ctx
+from flowserver.domain import definition, people, planner
+from flowserver.domain.steps import Contact, Fact, Item, Sent
+from flowserver.errors import Invalid
+from flowserver.extensions import db
+from flowserver.models import (
+    Connection,
+    ContactTag,
+    Decision,
+    Enrollment,
+    Event,
+    Field,
+    Flow,
+    FlowVersion,
+    Membership,
+    Message,
+    Suppression,
+    Tag,
+    User,
+    Workspace,
+)
+from flowserver.models import Contact as ContactRow
+from flowserver.nodes.catalogue import actions, triggers
+from flowserver.services.engine import bulk, flow_state
+
+log = structlog.get_logger()
+
+BATCH = 1000
+SHORT = 0.05  # seconds a batch may hold SQLite's write lock
+FAILURES_THAT_PAUSE = 5  # failed contacts of one flow within an hour
+
+_E, _C = Enrollment.__table__.c, ContactRow.__table__.c
+_RUN = (_E.id, _E.flow_id, _E.version_id, _E.step, _E.visit, _E.parked_at, _E.data)
+_PERSON = tuple(_C[name] for name in Contact.__dataclass_fields__ if name not in ("tags", "lists"))
+_CLAIM = (
+    sa.select(*_RUN, *_PERSON)
+    .select_from(Enrollment.__table__.join(ContactRow.__table__, _E.contact_id == _C.id))
+    .where(_E.due_at <= sa.bindparam("now"), ~_E.held)
+    .order_by(_E.due_at)
+    .limit(sa.bindparam("most"))
+    .with_for_update(skip_locked=True, key_share=True)
+)
+_ENROLLMENT_COLUMNS = (
+    "step",
+    "visit",
+    "parked_at",
+    "awaits",
+    "due_at",
+    "due_kind",
+    "entered_at",
+    "ended_at",
+    "end_reason",
+    "label",
+    "outcome",
+)
+
+
+def compiled(version_id: int) -> definition.Compiled:
+    """The compiled form of a published version; versions never change, so the application keeps it.
+
+    Raises :class:`Invalid` when this release cannot read it any more.
+    """
+    kept: dict[int, definition.Compiled] = current_app.extensions.setdefault("versions", {})
+    if version_id not in kept:
+        t = FlowVersion.__table__.c
+        raw = db.session.execute(sa.select(t.definition).where(t.id == version_id)).scalar_one()
+        if len(kept) > 500:
+            kept.clear()
+        kept[version_id] = definition.compile(raw, triggers(), actions())
+    return kept[version_id]
+
+
+# --- the job -----------------------------------------------------------------------------------------------
+
+
+def advance(seconds: float = 30.0) -> int:
+    """Carry due enrollments on until none is due or the time is up; returns how many moved.
+
+    Rings again when more is due, so that other work of the queue gets its turn.
+    """
+    ends = time.monotonic() + seconds
+    size, moved = BATCH, 0
+    while time.monotonic() < ends:
+        began = time.monotonic()
+        count = batch(size)
+        moved += count
+        if count < size:
+            return moved
+        size = _next_size(size, time.monotonic() - began)
+    jobqueue.wake("advance")
+    return moved
+
+
+def _next_size(size: int, took: float) -> int:
+    """On SQLite a batch must let go of the write lock soon: fit its size to the time the last one took."""
+    if db.engine.dialect.name != "sqlite":
+        return size
+    return max(50, min(BATCH, int(size * SHORT / max(took, 0.001))))
+
+
+def batch(most: int = BATCH) -> int:
+    """Advance up to ``most`` due enrollments in one transaction. An exception rolls back and tries halves."""
+    now = clock.now()
+    claimed: list[int] = []
+    try:
+        with _no_collector():
+            return _attempt(now, most, None, claimed)
+    except Exception as error:
+        db.session.rollback()
+        if not claimed or bulk.is_outage(error):
+            raise
+        log.warning("advance.halving", enrollments=len(claimed), why=type(error).__name__)
+        _in_halves(now, claimed, error)
+        return len(claimed)
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """A batch makes thousands of objects and no cycles: the cycle collector would only walk them again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _in_halves(now: datetime, ids: list[int], error: Exception) -> None:
+    """Find the enrollment at fault by halving; it alone is marked failed, the others go on."""
+    if len(ids) == 1:
+        _fail(now, ids[0], error)
+        return
+    middle = len(ids) // 2
+    for half in (ids[:middle], ids[middle:]):
+        try:
+            _attempt(now, len(half), half, [])
+        except Exception as mistake:
+            db.session.rollback()
+            if bulk.is_outage(mistake):
+                raise
+            _in_halves(now, half, mistake)
+
+
+def _attempt(now: datetime, most: int, only: list[int] | None, claimed: list[int]) -> int:
+    connection = db.session.connection()
+    statement = _CLAIM if only is None else _CLAIM.where(bulk.ids_in(_E.id, only))
+    rows = [tuple(row) for row in connection.execute(statement, {"now": now, "most": most}).all()]
+    claimed.extend(row[0] for row in rows)
+    if not rows:
+        db.session.commit()
+        return 0
+    decided = decide(now, rows)
+    write(connection, now, decided)
+    _ring(decided.wishes)
+    db.session.commit()
+    for flow_id in decided.broken:
+        flow_state.pause_by_engine(flow_id, "broken")
+    return len(rows)
+
+
+# --- deciding ----------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Facts:
+    """What a batch knows beside its contacts, loaded with one query per kind of fact."""
+
+    flows: Mapping[int, Any]
+    clients: Mapping[int, ctx.Client]
+    suppressed: set[tuple[int, str, str]]
+    recent: dict[tuple[int, str], list[datetime]]
+    owners: Mapping[int, str]
+
+
+@dataclass(slots=True)
+class Decided:
+    """What a batch wants written."""
+
+    wishes: ctx.Wishes = field(default_factory=ctx.Wishes)
+    places: list[planner.Place] = field(default_factory=list)
+    held: list[int] = field(default_factory=list)  # enrollments of paused flows that nobody held yet
+    broken: set[int] = field(default_factory=set)  # flows whose version this release cannot read
+
+
+def decide(now: datetime, rows: Sequence[Any]) -> Decided:
+    """Walk all claimed rows through their flows in memory; nothing is written."""
+    decided = Decided()
+    versions = _versions(rows, decided)
+    needs: frozenset[str] = frozenset().union(*(flow.needs for flow in versions.values()))
+    contacts = _contacts(rows)
+    facts = _facts(now, rows, contacts, needs)
+    for version_id, group in _items(rows, contacts, needs).items():
+        flow = facts.flows.get(group[0].flow_id)
+        if flow is None or flow.state not in ("active", "paused"):
+            decided.places += [
+                planner.Place(item.enrollment_id, item.step, item.visit, end_reason="flow_stopped") for item in group
+            ]
+        elif version_id not in versions or (flow.state == "paused" and flow.pause_mode != "skip"):
+            decided.held += [item.enrollment_id for item in group]
+        else:
+            context = _context(now, flow, version_id, facts, decided.wishes)
+            decided.places += planner.walk(versions[version_id], group, context)
+    return decided
+
+
+def _versions(rows: Sequence[Any], decided: Decided) -> dict[int, definition.Compiled]:
+    """The compiled versions of a batch. A flow whose version cannot be read will be paused; its people wait."""
+    found: dict[int, definition.Compiled] = {}
+    for version_id, flow_id in {(row[2], row[1]) for row in rows}:
+        try:
+            found[version_id] = compiled(version_id)
+        except Invalid as error:
+            log.error("advance.broken_version", version=version_id, flow=flow_id, why=str(error)[:300])
+            decided.broken.add(flow_id)
+    return found
+
+
+def _context(now: datetime, flow: Any, version_id: int, facts: Facts, wishes: ctx.Wishes) -> ctx.BatchContext:
+    client = facts.clients[flow.workspace_id]
+    return ctx.BatchContext(
+        now=now,
+        client=client,
+        flow_id=flow.id,
+        version_id=version_id,
+        wishes=wishes,
+        suppressed={(channel, address) for owner, channel, address in facts.suppressed if owner == client.id},
+        recent=facts.recent,
+        owners=facts.owners,
+        skip_sends=flow.state == "paused" and flow.pause_mode == "skip",
+    )
+
+
+def _contacts(rows: Sequence[Any]) -> dict[int, Contact]:
+    """One contact object a person, shared by all of its enrollments in the batch."""
+    first = len(_RUN)
+    found: dict[int, Contact] = {}
+    for row in rows:
+        person = row[first:]
+        if person[0] not in found:
+            found[person[0]] = Contact(*person)
+    return found
+
+
+def _items(rows: Sequence[Any], contacts: Mapping[int, Contact], needs: frozenset[str]) -> dict[int, list[Item]]:
+    """Items by version, with their messages and events where a node needs them."""
+    messages = _messages([row[0] for row in rows if row[3]]) if "messages" in needs else {}
+    events = _events(rows) if "events" in needs else {}
+    items: dict[int, list[Item]] = defaultdict(list)
+    for run, flow_id, version_id, step, visit, parked_at, data, contact_id, *_ in rows:
+        contact = contacts[contact_id]
+        items[version_id].append(
+            Item(
+                run,
+                contact,
+                flow_id,
+                step,
+                visit,
+                parked_at,
+                data or {},
+                messages.get(run) or {},
+                events.get(contact_id, ()),
+            )
+        )
+    return items
+
+
+def _facts(now: datetime, rows: Sequence[Any], contacts: Mapping[int, Contact], needs: frozenset[str]) -> Facts:
+    flows = _flows({row[1] for row in rows})
+    clients = _clients({contact.workspace_id for contact in contacts.values()}, "fields" in needs)
+    if "tags" in needs:
+        _load_tags(contacts)
+    if "lists" in needs:
+        _load_lists(contacts)
+    capped = any(client.cap_day is not None or client.cap_week is not None for client in clients.values())
+    owners = {contact.owner_id for contact in contacts.values() if contact.owner_id}
+    return Facts(
+        flows=flows,
+        clients=clients,
+        suppressed=_suppressed(contacts) if "suppression" in needs else set(),
+        recent=_recent(now, contacts) if capped and "caps" in needs else {},
+        owners=_owners(owners) if owners else {},
+    )
+
+
+def _flows(ids: Iterable[int]) -> dict[int, Any]:
+    t = Flow.__table__.c
+    query = sa.select(t.id, t.workspace_id, t.state, t.pause_mode).where(bulk.ids_in(t.id, ids))
+    return {row.id: row for row in db.session.connection().execute(query)}
+
+
+def _clients(ids: set[int], with_fields: bool) -> dict[int, ctx.Client]:
+    connection = db.session.connection()
+    t, k = Workspace.__table__.c, Connection.__table__.c
+    ways: dict[int, dict[str, int]] = defaultdict(dict)
+    query = (
+        sa.select(k.workspace_id, k.channel, k.id).where(bulk.ids_in(k.workspace_id, ids), k.is_default).order_by(k.id)
+    )
+    for workspace_id, channel, connection_id in connection.execute(query):
+        ways[workspace_id].setdefault(channel, connection_id)
+    heard = _heard(ids)
+    fields = _fields(ids) if with_fields else {}
+    columns = (t.id, t.time_zone, t.quiet_from, t.quiet_until, t.cap_day, t.cap_week, t.notify_email)
+    return {
+        row.id: ctx.Client(
+            row.id,
+            ZoneInfo(row.time_zone),
+            row.quiet_from,
+            row.quiet_until,
+            row.cap_day,
+            row.cap_week,
+            ways[row.id],
+            row.notify_email,
+            heard[row.id],
+            fields.get(row.id, {}),
+            people.Customs.of(row.country, row.locale),
+        )
+        for row in connection.execute(sa.select(*columns, t.country, t.locale).where(bulk.ids_in(t.id, ids)))
+    }
+
+
+def _fields(ids: set[int]) -> dict[int, dict[str, tuple[str, tuple[str, ...]]]]:
+    """The custom fields of these clients, so that what a step writes has the field's type."""
+    t = Field.__table__.c
+    found: dict[int, dict[str, tuple[str, tuple[str, ...]]]] = defaultdict(dict)
+    query = sa.select(t.workspace_id, t.key, t.type, t.choices).where(bulk.ids_in(t.workspace_id, ids))
+    for workspace_id, key, type_, choices in db.session.connection().execute(query):
+        found[workspace_id][key] = (type_, tuple(choices or ()))
+    return found
+
+
+def _heard(ids: set[int]) -> dict[int, frozenset[str]]:
+    """Event types that live flows of these clients start with or wait for."""
+    t = Flow.__table__.c
+    query = sa.select(t.workspace_id, t.version_id).where(
+        bulk.ids_in(t.workspace_id, ids), t.state.in_(("active", "paused")), t.version_id.is_not(None)
+    )
+    found: dict[int, frozenset[str]] = defaultdict(frozenset)
+    for workspace_id, version_id in db.session.connection().execute(query).all():
+        found[workspace_id] |= _hears(version_id)
+    return found
+
+
+def _hears(version_id: int) -> frozenset[str]:
+    """Event types that a version starts with or waits for; kept beside the compiled versions, but smaller."""
+    kept: dict[int, frozenset[str]] = current_app.extensions.setdefault("hears", {})
+    if version_id not in kept:
+        try:
+            flow = compiled(version_id)
+        except Invalid:  # it is paused as soon as somebody in it is due
+            return frozenset()
+        kept[version_id] = frozenset(flow.trigger.listens_to).union(*(s.node.hears() for s in flow.steps.values()))
+    return kept[version_id]
+
+
+def _load_tags(contacts: Mapping[int, Contact]) -> None:
+    link, tag = ContactTag.__table__, Tag.__table__
+    query = (
+        sa.select(link.c.contact_id, tag.c.name)
+        .select_from(link.join(tag, tag.c.id == link.c.tag_id))
+        .where(bulk.ids_in(link.c.contact_id, contacts))
+    )
+    for contact_id, name in db.session.connection().execute(query):
+        contacts[contact_id].tags.add(name)
+
+
+def _load_lists(contacts: Mapping[int, Contact]) -> None:
+    t = Membership.__table__.c
+    query = sa.select(t.contact_id, t.list_id).where(bulk.ids_in(t.contact_id, contacts))
+    for contact_id, list_id in db.session.connection().execute(query):
+        contacts[contact_id].lists.add(list_id)
+
+
+def _suppressed(contacts: Mapping[int, Contact]) -> set[tuple[int, str, str]]:
+    """``(workspace, channel, address)`` of this batch's people who stand on a suppression list."""
+    s, c = Suppression.__table__.c, ContactRow.__table__.c
+    addresses = sa.or_(
+        sa.and_(s.channel == "email", s.address == c.email), sa.and_(s.channel == "sms", s.address == c.phone)
+    )
+    joined = ContactRow.__table__.join(Suppression.__table__, sa.and_(s.workspace_id == c.workspace_id, addresses))
+    query = sa.select(s.workspace_id, s.channel, s.address).select_from(joined).where(bulk.ids_in(c.id, contacts))
+    return {tuple(row) for row in db.session.connection().execute(query)}  # type: ignore[misc]
+
+
+def _recent(now: datetime, contacts: Mapping[int, Contact]) -> dict[tuple[int, str], list[datetime]]:
+    """Marketing messages of the last eight days, for the message limit."""
+    t = Message.__table__.c
+    query = sa.select(t.contact_id, t.channel, t.planned_at).where(
+        bulk.ids_in(t.contact_id, contacts),
+        t.planned_at >= now - timedelta(days=8),
+        t["class"] == "marketing",
+        t.kind == "flow",
+        t.state.not_in(("skipped", "failed", "bounced")),
+    )
+    found: dict[tuple[int, str], list[datetime]] = defaultdict(list)
+    for contact_id, channel, planned_at in db.session.connection().execute(query):
+        found[contact_id, channel].append(planned_at)
+    return found
+
+
+def _owners(ids: Iterable[int]) -> dict[int, str]:
+    t = User.__table__.c
+    query = sa.select(t.id, t.email).where(bulk.ids_in(t.id, ids), t.active)
+    return {row.id: row.email for row in db.session.connection().execute(query)}
+
+
+def _messages(ids: Sequence[int]) -> dict[int, dict[str, Sent]]:
+    """What became of each enrollment's messages, by step; the last visit counts."""
+    t = Message.__table__.c
+    query = (
+        sa.select(
+            t.enrollment_id,
+            t.step,
+            t.state,
+            t.planned_at,
+            t.accepted_at,
+            t.delivered_at,
+            t.failed_at,
+            t.opened_at,
+            t.clicked_at,
+        )
+        .where(bulk.ids_in(t.enrollment_id, ids), t.kind == "flow")
+        .order_by(t.enrollment_id, t.visit)
+    )
+    found: dict[int, dict[str, Sent]] = defaultdict(dict)
+    for enrollment_id, step, *sent in db.session.connection().execute(query):
+        found[enrollment_id][step] = Sent(*sent)
+    return found
+
+
+def _events(rows: Sequence[Any]) -> dict[int, list[Fact]]:
+    """Events of contacts who had parked, since the first of them did."""
+    parked = [(row[len(_RUN)], row[5]) for row in rows if row[5]]
+    if not parked:
+        return {}
+    t = Event.__table__.c
+    query = sa.select(t.contact_id, t.type, t.at, t.subject, t.data).where(
+        bulk.ids_in(t.contact_id, {contact for contact, _ in parked}), t.at >= min(since for _, since in parked)
+    )
+    found: dict[int, list[Fact]] = defaultdict(list)
+    for contact_id, *fact in db.session.connection().execute(query):
+        found[contact_id].append(Fact(*fact))
+    return found
+
+
+# --- writing -----------------------------------------------------------------------------------------------
+
+
+def write(connection: sa.Connection, now: datetime, decided: Decided) -> None:
+    """Write everything a batch decided, in bulk, inside the caller's transaction."""
+    wishes = decided.wishes
+    _write_places(connection, now, decided.places)
+    if decided.held:
+        connection.execute(Enrollment.__table__.update().where(bulk.ids_in(_E.id, decided.held)).values(held=True))
+    bulk.insert(connection, "decision", ctx.DECISION_COLUMNS, wishes.decisions)
+    bulk.insert(connection, "message", ctx.MESSAGE_COLUMNS, wishes.messages)
+    _write_contacts(connection, now, wishes)
+    bulk.insert(connection, "score_entry", ctx.SCORE_COLUMNS, wishes.score)
+    _write_tags(connection, now, wishes)
+    _write_lists(connection, now, wishes)
+    bulk.insert_new(connection, "event", ctx.EVENT_COLUMNS, wishes.events)
+
+
+def _write_places(connection: sa.Connection, now: datetime, places: Sequence[planner.Place]) -> None:
+    rows = [
+        (
+            p.enrollment_id,
+            p.step,
+            p.visit,
+            p.parked_at,
+            p.awaits,
+            p.due_at,
+            p.due_kind,
+            now if p.entered else None,
+            now if p.end_reason else None,
+            p.end_reason,
+            p.label,
+            p.outcome,
+        )
+        for p in places
+    ]
+    entered = [row for row in rows if row[7] is not None]
+    others = [row[:7] + row[8:] for row in rows if row[7] is None]
+    bulk.update(connection, "enrollment", _ENROLLMENT_COLUMNS, entered)
+    bulk.update(connection, "enrollment", _ENROLLMENT_COLUMNS[:6] + _ENROLLMENT_COLUMNS[7:], others)
+
+
+def _write_contacts(connection: sa.Connection, now: datetime, wishes: ctx.Wishes) -> None:
+    columns = ("first_name", "last_name", "locale", "fields", "score", "updated_at")
+    rows = [(c.id, c.first_name, c.last_name, c.locale, c.fields, c.score, now) for c in wishes.contacts.values()]
+    bulk.update(connection, "contact", columns, rows)
+
+
+def _write_tags(connection: sa.Connection, now: datetime, wishes: ctx.Wishes) -> None:
+    if not wishes.tags:
+        return
+    names = {(workspace, name) for workspace, _, name in wishes.tags}
+    bulk.insert_new(connection, "tag", ("workspace_id", "name", "created_at"), [(w, n, now) for w, n in sorted(names)])
+    t = Tag.__table__.c
+    query = sa.select(t.workspace_id, t.name, t.id).where(
+        bulk.ids_in(t.workspace_id, {workspace for workspace, _ in names}), t.name.in_({name for _, name in names})
+    )
+    ids = {(workspace, name): tag for workspace, name, tag in connection.execute(query)}
+    links = [(ids[workspace, name], contact, workspace, on) for (workspace, contact, name), on in wishes.tags.items()]
+    columns = ("tag_id", "contact_id", "workspace_id", "added_at")
+    bulk.insert_new(connection, "contact_tag", columns, [(*link, now) for *link, on in links if on])
+    _remove(connection, ContactTag.__table__, "tag_id", [(tag, contact) for tag, contact, _, on in links if not on])
+
+
+def _write_lists(connection: sa.Connection, now: datetime, wishes: ctx.Wishes) -> None:
+    columns = ("list_id", "contact_id", "workspace_id", "joined_at")
+    joined = [(list_id, contact, workspace, now) for (workspace, contact, list_id), on in wishes.lists.items() if on]
+    left = [(list_id, contact) for (_, contact, list_id), on in wishes.lists.items() if not on]
+    bulk.insert_new(connection, "membership", columns, joined)
+    _remove(connection, Membership.__table__, "list_id", left)
+
+
+def _remove(connection: sa.Connection, table: Any, column: str, pairs: list[tuple[int, int]]) -> None:
+    """Delete links (a tag or list with its contacts), one statement a tag or list."""
+    groups: dict[int, list[int]] = defaultdict(list)
+    for key, contact in pairs:
+        groups[key].append(contact)
+    for key, contacts in groups.items():
+        connection.execute(table.delete().where(table.c[column] == key, bulk.ids_in(table.c.contact_id, contacts)))
+
+
+def _ring(wishes: ctx.Wishes) -> None:
+    for connection_id in {row[5] for row in wishes.messages if row[14] == "planned"}:
+        jobqueue.wake_after_commit(db.session, "deliver", connection_id)
+    if wishes.events:
+        jobqueue.wake_after_commit(db.session, "match")
+
+
+# --- what goes wrong -----------------------------------------------------------------------------------------
+
+
+def _fail(now: datetime, enrollment_id: int, error: Exception) -> None:
+    """End the one at fault as failed, with the reason on its timeline; a flow that fails again and again is paused.
+
+    Another worker may have carried it on meanwhile: then nothing is done.
+    """
+    log.error("advance.failed", enrollment=enrollment_id, exc_info=error)
+    connection = db.session.connection()
+    row = connection.execute(
+        sa.select(_E.flow_id, _E.workspace_id, _E.step, _E.visit)
+        .where(_E.id == enrollment_id, _E.due_at <= now, ~_E.held)
+        .with_for_update(skip_locked=True, key_share=True)
+    ).one_or_none()
+    if row is None:
+        db.session.commit()
+        return
+    again = isinstance(error, planner.Runaway) or bulk.is_duplicate(error, "message")
+    if again or _failures(row.flow_id, now) >= FAILURES_THAT_PAUSE:
+        db.session.rollback()
+        flow_state.pause_by_engine(row.flow_id, "runaway" if again else "failing", step=row.step)
+        return
+    ended = {"due_at": None, "ended_at": now, "end_reason": "failed", "parked_at": None, "awaits": None}
+    connection.execute(Enrollment.__table__.update().where(_E.id == enrollment_id).values(**ended))
+    connection.execute(
+        Decision.__table__.insert().values(
+            workspace_id=row.workspace_id,
+            enrollment_id=enrollment_id,
+            step=row.step,
+            visit=row.visit,
+            at=now,
+            outcome="failed",
+            reason=type(error).__name__[:40],
+        )
+    )
+    db.session.commit()
+
+
+def _failures(flow_id: int, now: datetime) -> int:
+    """How many people of a flow failed within the last hour."""
+    query = sa.select(sa.func.count()).where(
+        _E.flow_id == flow_id, _E.end_reason == "failed", _E.ended_at >= now - timedelta(hours=1)
+    )
+    return db.session.connection().scalar(query) or 0

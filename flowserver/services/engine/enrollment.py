@@ -1,0 +1,272 @@
+"""Who enters a flow: matching events to triggers, re-entry rules, and those who already match."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.dialects import postgresql, sqlite
+
+from flowserver import clock, jobqueue
+from flowserver.domain.definition import Compiled
+from flowserver.domain.steps import Fact
+from flowserver.errors import Invalid
+from flowserver.extensions import db
+from flowserver.models import Contact, Enrollment, Flow, Membership
+from flowserver.nodes.base import span
+from flowserver.nodes.catalogue import triggers
+from flowserver.services.engine import bulk, engine
+
+log = structlog.get_logger()
+
+LONGEST_CHAIN = 10
+MOST_A_DAY = 10  # entries of one contact into one flow within 24 hours
+CHUNK = 5000
+_E, _F = Enrollment.__table__.c, Flow.__table__.c
+COLUMNS = (
+    "workspace_id",
+    "flow_id",
+    "version_id",
+    "contact_id",
+    "event_key",
+    "chain",
+    "data",
+    "step",
+    "visit",
+    "due_at",
+    "due_kind",
+    "held",
+    "triggered_at",
+)
+
+
+def match(events: Sequence[Any], now: datetime) -> int:
+    """Enroll the contacts of these events into the live flows that listen; returns how many. The caller commits."""
+    listening = _listening({event.workspace_id for event in events}, {event.type for event in events})
+    entered = 0
+    for flow in listening:
+        try:
+            compiled = engine.compiled(flow.version_id)
+        except Invalid as error:  # this release cannot read it; whoever records an event is not to blame
+            log.error("enroll.broken_version", version=flow.version_id, flow=flow.id, why=str(error)[:300])
+            continue
+        admitted = [
+            event
+            for event in events
+            if event.workspace_id == flow.workspace_id
+            and event.type in compiled.trigger.listens_to
+            and _may_cause(event, flow.id)
+            and (event.at or now) >= flow.activated_at
+            and _admits(compiled.trigger, event, now)
+        ]
+        entered += enter(flow, compiled, admitted, now) if admitted else 0
+    return entered
+
+
+def _admits(trigger: Any, event: Any, now: datetime) -> bool:
+    """Whether the trigger lets the event's contact in. One that fails over an odd event lets nobody in, and says so."""
+    try:
+        return bool(trigger.admits(Fact(event.type, event.at or now, event.subject, event.data)))
+    except Exception as error:
+        log.error("enroll.trigger_failed", trigger=trigger.name, workspace=event.workspace_id, exc_info=error)
+        return False
+
+
+def _may_cause(event: Any, flow_id: int) -> bool:
+    """A flow may start others, but not itself in the same chain, and chains end at ten."""
+    chain = (event.data or {}).get("chain", ())
+    return event.chain <= LONGEST_CHAIN and flow_id not in chain and event.origin != flow_id
+
+
+def _listening(workspaces: set[int], types: set[str]) -> Sequence[Any]:
+    """Live flows of these clients whose trigger listens to one of these event types."""
+    names = [name for name, trigger in triggers().items() if types & set(trigger.listens_to)]
+    if not names:
+        return []
+    query = sa.select(_F.id, _F.workspace_id, _F.version_id, _F.activated_at, _F.state, _F.existing_after).where(
+        bulk.ids_in(_F.workspace_id, workspaces),
+        _F.trigger_type.in_(names),
+        _F.version_id.is_not(None),
+        _OPEN,
+    )
+    return db.session.connection().execute(query).all()
+
+
+# Whether people may enter: not while a person has paused the flow, but while the engine has, which gives its reason.
+_OPEN = sa.and_(~_F.closed, sa.or_(_F.state == "active", sa.and_(_F.state == "paused", _F.pause_reason != "")))
+
+
+def enter(flow: Any, compiled: Compiled, events: Sequence[Any], now: datetime) -> int:
+    """Insert one enrollment per contact that the re-entry rule lets in; returns how many. The contacts are locked.
+
+    Whoever else would enroll them waits: other events for the lock of the contact, "those who already match" for the
+    flow. The unique keys (one live run per contact and flow, one run per event) stand behind that.
+    """
+    if flow.existing_after is not None:
+        bulk.lock_name(db.session.connection(), flow.id, shared=True)
+    first: dict[int, Any] = {}
+    for event in events:
+        first.setdefault(event.contact_id, event)
+    barred = _barred(flow.id, compiled, list(first), now)
+    wait = span(compiled.wait)
+    held = flow.state == "paused"
+    rows = [
+        (
+            flow.workspace_id,
+            flow.id,
+            flow.version_id,
+            contact_id,
+            event.key,
+            event.chain,
+            _data(event),
+            "",
+            1,
+            (event.at or now) + wait,
+            "relative",
+            held,
+            event.at or now,
+        )
+        for contact_id, event in first.items()
+        if contact_id not in barred
+    ]
+    entered = bulk.insert_new(db.session.connection(), "enrollment", COLUMNS, rows)
+    if entered < len(first):
+        log.info("enroll.barred", flow=flow.id, contacts=len(first) - entered)
+    if entered and not wait:
+        jobqueue.wake_after_commit(db.session, "advance")
+    return entered
+
+
+def _data(event: Any) -> Mapping[str, Any] | None:
+    return dict(event.data) if event.data else None
+
+
+def _barred(flow_id: int, compiled: Compiled, contacts: Sequence[int], now: datetime) -> set[int]:
+    """Contacts whom the re-entry rule keeps out. A run that was cancelled before its first step does not count."""
+    live, entered = _E.due_at.is_not(None), _E.entered_at.is_not(None)
+    too_soon = _E.ended_at > now - (span(compiled.cooldown) if compiled.cooldown else timedelta(0))
+    keeps_out = sa.or_(live, entered if compiled.reentry == "once" else sa.and_(entered, too_soon))
+    today = sa.and_(entered, _E.triggered_at > now - timedelta(hours=24))
+    query = (
+        sa.select(_E.contact_id)
+        .where(_E.flow_id == flow_id, bulk.ids_in(_E.contact_id, contacts), sa.or_(keeps_out, today))
+        .group_by(_E.contact_id)
+        .having(sa.or_(_count(keeps_out) > 0, _count(today) >= MOST_A_DAY))
+    )
+    return set(db.session.connection().scalars(query))
+
+
+def _count(condition: Any) -> Any:
+    return sa.func.coalesce(sa.func.sum(sa.case((condition, 1), else_=0)), 0)
+
+
+# --- those who already match ---------------------------------------------------------------------------------
+
+
+def count_existing(compiled: Compiled, workspace_id: int) -> int:
+    """How many contacts "include those who already match" would let in."""
+    rule = compiled.trigger.existing()
+    if rule is None:
+        return 0
+    return (
+        db.session.connection().scalar(sa.select(sa.func.count()).select_from(_existing(rule, workspace_id).subquery()))
+        or 0
+    )
+
+
+def _existing(rule: Mapping[str, Any], workspace_id: int) -> sa.Select[tuple[int]]:
+    """The contacts a trigger's rule describes, as a query of their ids."""
+    if "list" in rule:
+        m = Membership.__table__.c
+        return sa.select(m.contact_id.label("id")).where(m.list_id == rule["list"], m.workspace_id == workspace_id)
+    c = Contact.__table__.c
+    return sa.select(c.id).where(c.workspace_id == workspace_id)
+
+
+def enroll_existing(flow_id: int, chunk: int = CHUNK) -> int:
+    """Let in those who already match, in resumable chunks; returns how many were let in. Commits after each chunk.
+
+    ``flow.existing_after`` remembers how far it came; ``None`` when it is done. While the flow is paused by a person,
+    or its door is closed, nobody enters.
+    """
+    total = 0
+    while True:
+        bulk.lock_name(db.session.connection(), flow_id)
+        query = sa.select(Flow.__table__).where(_F.id == flow_id, _F.existing_after.is_not(None), _OPEN)
+        flow = db.session.connection().execute(query).one_or_none()
+        if flow is None:
+            db.session.commit()
+            return total
+        compiled = engine.compiled(flow.version_id)
+        count, last = _enroll_chunk(flow, compiled, chunk)
+        total += count
+        db.session.execute(sa.update(Flow.__table__).where(_F.id == flow_id).values(existing_after=last))
+        jobqueue.wake_after_commit(db.session, "advance")
+        db.session.commit()
+
+
+def _enroll_chunk(flow: Any, compiled: Compiled, chunk: int) -> tuple[int, int | None]:
+    """One ``INSERT … SELECT`` over the next contacts by id. Returns how many, and the last id or ``None`` at the end."""
+    now = clock.now()
+    people = _existing(compiled.trigger.existing(), flow.workspace_id).subquery()
+    connection = db.session.connection()
+    last = connection.scalar(
+        sa.select(sa.func.max(sa.literal_column("id"))).select_from(
+            sa.select(people.c.id)
+            .where(people.c.id > flow.existing_after)
+            .order_by(people.c.id)
+            .limit(chunk)
+            .subquery()
+        )
+    )
+    if last is None:
+        return 0, None
+    earlier = sa.exists().where(
+        _E.flow_id == flow.id,
+        _E.contact_id == people.c.id,
+        sa.or_(_E.due_at.is_not(None), _E.entered_at.is_not(None)),
+    )
+    given = {
+        "workspace_id": flow.workspace_id,
+        "flow_id": flow.id,
+        "version_id": flow.version_id,
+        "event_key": f"existing:{flow.id}",
+        "chain": 0,
+        "step": "",
+        "visit": 1,
+        "due_at": now + span(compiled.wait),
+        "due_kind": "relative",
+        "held": flow.state == "paused",
+        "triggered_at": now,
+    }
+    types = Enrollment.__table__.c
+    select = sa.select(people.c.id, *(sa.literal(value, types[name].type) for name, value in given.items())).where(
+        people.c.id > flow.existing_after, people.c.id <= last, ~earlier
+    )
+    statement = _insert_ignore(connection, ["contact_id", *given], select)
+    return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount, last
+
+
+def _insert_ignore(connection: sa.Connection, columns: list[str], select: Any) -> Any:
+    """INSERT … SELECT that leaves out rows whose unique key is taken, on both databases."""
+    if bulk.is_postgres(connection):
+        statement: Any = postgresql.insert(Enrollment.__table__)
+    else:
+        statement = sqlite.insert(Enrollment.__table__)
+    return statement.from_select(columns, select, include_defaults=False).on_conflict_do_nothing()
+
+
+# --- leaving -------------------------------------------------------------------------------------------------
+
+
+def cancel(contact_ids: Sequence[int], reason: str) -> int:
+    """End every live run of these contacts (deleted, erased, opted out of everything). The caller commits."""
+    result = db.session.connection().execute(
+        sa.update(Enrollment.__table__)
+        .where(bulk.ids_in(_E.contact_id, contact_ids), _E.due_at.is_not(None))
+        .values(due_at=None, ended_at=clock.now(), end_reason=reason, held=False, awaits=None)
+    )
+    return result.rowcount

@@ -1,0 +1,127 @@
+"""The clock's look once a second: one indexed query each, a ring only when something is due. Two clocks do no harm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+import structlog
+
+from flowserver import extensions, jobqueue
+from flowserver.extensions import db
+from flowserver.models import Connection, Contact, ContactList, Enrollment, Event, Flow, Import, Message
+from flowserver.services.engine import flow_state
+
+log = structlog.get_logger()
+
+LATE = timedelta(minutes=5)
+
+
+def tick(now: datetime) -> None:
+    """Look at everything that can become due. A look that fails is logged and does not stop the others."""
+    with extensions.every_workspace():
+        for look in (_advance, _match, _deliver, _leases, _existing, _imports):
+            _safely(look, now)
+        if now.second % 10 == 0:
+            _safely(_resumed, now)
+        if now.second == 0 and now.minute % 10 == 0:
+            for look in (_lists, _signups, _orphans, _unsettled, _answers):
+                _safely(look, now)
+
+
+def _safely(look: Callable[[datetime], None], now: datetime) -> None:
+    try:
+        look(now)
+    except Exception as error:
+        log.warning("tick.failed", look=look.__name__, why=type(error).__name__)
+    finally:
+        db.session.rollback()
+
+
+def _advance(now: datetime) -> None:
+    e = Enrollment.__table__.c
+    if db.session.execute(sa.select(e.id).where(e.due_at <= now, ~e.held).limit(1)).first():
+        jobqueue.wake("advance")
+
+
+def _match(now: datetime) -> None:
+    e = Event.__table__.c
+    if db.session.execute(sa.select(e.id).where(~e.matched).limit(1)).first():
+        jobqueue.wake("match")
+
+
+def _deliver(now: datetime) -> None:
+    """Connections that have something to send, are not paused and not waiting for an unreachable server."""
+    c, m = Connection.__table__.c, Message.__table__.c
+    waiting = sa.exists().where(m.connection_id == c.id, m.state == "planned", m.due_at <= now)
+    ready = sa.and_(c.paused_at.is_(None), sa.or_(c.retry_at.is_(None), c.retry_at <= now))
+    for connection_id in db.session.scalars(sa.select(c.id).where(ready, waiting)):
+        jobqueue.wake("deliver", connection_id)
+
+
+def _leases(now: datetime) -> None:
+    from flowserver.services.messages import deliveries
+
+    deliveries.take_back(now)
+
+
+def _existing(now: datetime) -> None:
+    f = Flow.__table__.c
+    waiting = sa.and_(f.existing_after.is_not(None), f.state == "active", ~f.closed)
+    for flow_id in db.session.scalars(sa.select(f.id).where(waiting)):
+        jobqueue.wake("enroll", flow_id)
+
+
+def _resumed(now: datetime) -> None:
+    """Flows that go on after a pause and still have people to let go."""
+    f = Flow.__table__.c
+    for flow_id in db.session.scalars(sa.select(f.id).where(f.state == "active", f.paused_at.is_not(None))):
+        jobqueue.wake("settle", flow_id)
+
+
+def _imports(now: datetime) -> None:
+    """Running imports whose job has fallen silent."""
+    i = Import.__table__.c
+    silent = sa.or_(i.seen_at.is_(None), i.seen_at < now - timedelta(seconds=15))
+    for import_id in db.session.scalars(sa.select(i.id).where(i.state == "running", silent)):
+        jobqueue.wake("import_contacts", import_id)
+
+
+def _lists(now: datetime) -> None:
+    """Large lists whose deletion was interrupted."""
+    c = ContactList.__table__.c
+    for list_id in db.session.scalars(sa.select(c.id).where(c.leaving != "")):
+        jobqueue.wake("delete_list", list_id)
+
+
+def _signups(now: datetime) -> None:
+    from flowserver.services.people import signups
+
+    signups.expire(now)
+
+
+def _unsettled(now: datetime) -> None:
+    """People whom a crash left held in a flow that is not paused: nobody would ever find them due."""
+    for flow_id in flow_state.unsettled():
+        jobqueue.wake("settle", flow_id)
+
+
+def _answers(now: datetime) -> None:
+    from flowserver.services.operations import idempotency
+
+    idempotency.expire(now)
+
+
+def _orphans(now: datetime) -> None:
+    """Live enrollments whose contact is gone would never be claimed: end them, so that nobody is lost."""
+    e, c = Enrollment.__table__.c, Contact.__table__.c
+    gone = sa.select(e.id).where(e.due_at <= now, ~sa.exists().where(c.id == e.contact_id)).limit(1000)
+    ids = list(db.session.scalars(gone))
+    if ids:
+        db.session.execute(
+            sa.update(Enrollment.__table__)
+            .where(e.id.in_(ids))
+            .values(due_at=None, ended_at=now, end_reason="contact_deleted", awaits=None)
+        )
+        db.session.commit()

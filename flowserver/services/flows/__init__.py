@@ -1,0 +1,1 @@
+"""Making flows: drafts, checks, versions, numbers."""

@@ -1,0 +1,46 @@
+"""What is wrong with a draft, with everything the database knows: lists that were deleted, a client without a sender."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from flowserver.domain import checks
+from flowserver.domain import definition as definitions
+from flowserver.domain.checks import Finding
+from flowserver.extensions import current_workspace, db
+from flowserver.models import Field, Workspace
+from flowserver.services.flows import options
+
+
+def findings(definition: Mapping[str, Any]) -> list[Finding]:
+    """Everything to look at in a definition of the present client, what must be fixed first."""
+    resolved, unknown = options.look_up(definition)
+    return checks.findings(options.compiled(resolved), client(), unknown)
+
+
+def client() -> checks.Client:
+    """What a flow depends on in the settings of the present client."""
+    workspace = db.session.scalar(sa.select(Workspace).where(Workspace.id == current_workspace()))
+    if workspace is None:
+        return checks.Client()
+    return checks.Client(
+        workspace.sender_email, workspace.sms_sender, frozenset(db.session.scalars(sa.select(Field.key)))
+    )
+
+
+def by_path(definition: Mapping[str, Any], found: Iterable[Finding]) -> dict[str, list[str]]:
+    """Findings as ``{path: [text]}``, as :class:`flowserver.errors.Invalid` carries them."""
+    where = {step["key"]: path for path, _, step in definitions.walk(definition.get("steps", []))}
+    messages: dict[str, list[str]] = {}
+    for one in found:
+        start = (
+            where.get(one.step, "")
+            if one.place == "step"
+            else {"flow": "", "client": "client"}.get(one.place, one.place)
+        )
+        path = ".".join(part for part in (start, one.field) if part)
+        messages.setdefault(path or "_", []).append(one.text)
+    return messages

@@ -1,0 +1,1 @@
+"""Keeping the installation well: schema, health, doctor, demo data, requests done once."""

@@ -1,0 +1,83 @@
+"""Who uses a list, a tag, a field or a form, so that nothing in use is deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from flowserver.errors import Conflict
+from flowserver.extensions import db
+from flowserver.models import Flow, FlowVersion, Form
+from flowserver.services.flows import options
+from flowserver.text import Text
+
+
+@dataclass(frozen=True)
+class Use:
+    """A flow or form that needs the object. ``kind`` is ``flow`` or ``form``."""
+
+    kind: str
+    id: int
+    name: str
+
+
+class InUse(Conflict):
+    """Refused because others need it; ``uses`` names them, for links."""
+
+    def __init__(self, text: str, uses: list[Use]):
+        super().__init__(text)
+        self.uses = uses
+
+
+def of(source: str, key: Any) -> list[Use]:
+    """The flows (draft or live version) and forms that refer to an object: ``of("list", 3)``, ``of("tag", "vip")``."""
+    return [*_flows(source, key), *_forms(source, key)]
+
+
+def refuse_if_used(source: str, key: Any, name: str) -> None:
+    """Raise :class:`InUse` when anything needs the object called ``name``."""
+    uses = of(source, key)
+    if uses:
+        names = ", ".join(use.name for use in uses[:5])
+        raise InUse(Text("“%(name)s” is in use by: %(users)s", name=name, users=names), uses)
+
+
+def _flows(source: str, key: Any) -> list[Use]:
+    active = sa.select(Flow).where(Flow.archived_at.is_(None), Flow.state.not_in(("stopped", "completed")))
+    flows = list(db.session.scalars(active.order_by(Flow.name)))
+    live = {flow.version_id for flow in flows if flow.version_id}
+    versions = {
+        version.id: version.definition
+        for version in db.session.scalars(sa.select(FlowVersion).where(FlowVersion.id.in_(live)))
+    }
+    return [
+        Use("flow", flow.id, flow.name)
+        for flow in flows
+        if any(_refers(definition, source, key) for definition in (flow.draft, versions.get(flow.version_id or 0, {})))
+    ]
+
+
+def _refers(definition: Mapping[str, Any], source: str, key: Any) -> bool:
+    if source == "tag":  # tags are written by name, so that a flow can make one
+        return _mentions_tag(definition, key)
+    return any(kind == source and str(one) == str(key) for kind, one in options.references(definition))
+
+
+def _mentions_tag(part: Any, name: str) -> bool:
+    if isinstance(part, Mapping):
+        return part.get("tag") == name or any(_mentions_tag(value, name) for value in part.values())
+    return isinstance(part, list) and any(_mentions_tag(value, name) for value in part)
+
+
+def _forms(source: str, key: Any) -> list[Use]:
+    if source not in ("list", "field"):
+        return []
+    return [
+        Use("form", form.id, form.name)
+        for form in db.session.scalars(sa.select(Form).order_by(Form.name))
+        if (source == "list" and form.list_id == key)
+        or (source == "field" and any(asked.get("key") == key for asked in form.fields))
+    ]
