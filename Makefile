@@ -23,7 +23,7 @@ check: setup ## What .ci/run checks: format, lint, types, layers, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy flowserver
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 format: setup ## Format the code
 	$(BIN)/ruff check --fix --select I .
