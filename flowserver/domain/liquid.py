@@ -20,15 +20,16 @@ from flowserver.text import N_, Text
 
 LONGEST = 500_000  # characters of a template, and of what it may produce
 MOST_LOOPS = 10_000
+MOST_TAGS = 5_000
 MOST_REMEMBERED = 1000  # results of one chunk
 
 _PLAIN = re.compile(
     r"""\{\{\s*([A-Za-z_]\w*(?:\.[A-Za-z_][\w-]*)+|[a-z]+_url|_\w+)\s*(?:\|\s*default:\s*('[^'\\]*'|"[^"\\]*")\s*)?\}\}"""
 )
-_MARKUP = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.S)
+MARKUP = re.compile(r"\{\{.{0,5000}?\}\}|\{%.{0,5000}?%\}", re.S)  # bounded: what never closes costs no time
 _TAG = re.compile(r"\{%-?\s*(\w+|#)")
 _OUTPUT = re.compile(r"\{\{-?\s*([A-Za-z_]\w*(?:\.[\w-]+)*)(.*?)-?\}\}", re.S)
-_PIECE = re.compile(r"\{%-?\s*(raw|comment|doc)\s*-?%\}.*?\{%-?\s*end\1\s*-?%\}|" + _MARKUP.pattern, re.S)
+_PIECE = re.compile(r"\{%-?\s*(raw|comment|doc)\s*-?%\}.*?\{%-?\s*end\1\s*-?%\}|" + MARKUP.pattern, re.S)
 _BLOCKS = {"if", "unless", "case", "for", "tablerow", "ifchanged", "capture", "comment", "doc", "raw"}
 _DEFINING = {"assign", "capture"}
 _STATEFUL = {"increment", "decrement", "cycle", "ifchanged", "liquid", "break", "continue"}
@@ -172,15 +173,22 @@ def compile(
     Raises :class:`Invalid` under ``field`` for a syntax error (naming its line), an unknown filter or tag, and for a
     source that is too long.
     """
-    if len(source) > LONGEST:
-        raise Invalid({field: [Text("Shorten the text to %(most)s characters", most=LONGEST)]})
-    markup = _MARKUP.findall(source)
+    check_size(source, field)
+    markup = MARKUP.findall(source)
     if "{%" not in source and "{{" not in source:
         return Template((source,) if source else (), frozenset(), frozenset(), escape)
     easy = all(_plain(piece) for piece in markup) and not _leftover(source)
     variables, shielded = (_plain_paths(markup), frozenset()) if easy else _analyse(source, escape, field)
     parts = tuple(_fold(_split(source, escape), constants or {}, escape))
     return Template(parts, frozenset(variables), _bare(source) - shielded, escape)
+
+
+def check_size(source: str, field: str = "_") -> None:
+    """Raises :class:`Invalid` for a source that is too long or has too many Liquid tags to be looked at."""
+    if len(source) > LONGEST:
+        raise Invalid({field: [Text("Shorten the text to %(most)s characters", most=LONGEST)]})
+    if source.count("{{") + source.count("{%") > MOST_TAGS:
+        raise Invalid({field: [Text("Use at most %(most)s variables and Liquid tags", most=MOST_TAGS)]})
 
 
 def _plain(piece: str) -> re.Match[str] | None:
@@ -190,7 +198,7 @@ def _plain(piece: str) -> re.Match[str] | None:
 
 def _leftover(source: str) -> bool:
     """Whether braces remain that open something and never close it."""
-    rest = _MARKUP.sub("", source)
+    rest = MARKUP.sub("", source)
     return "{{" in rest or "{%" in rest
 
 
@@ -247,6 +255,8 @@ def _literal(text: str, left: bool, right: bool) -> Iterator[str]:
     """Text between pieces, without the white space that ``{{-`` and ``-}}`` take away."""
     text = text.lstrip() if left else text
     text = text.rstrip() if right else text
+    if "{{" in text or "{%" in text:  # markup we did not recognise: leave all of it to the engine
+        raise _Whole
     if text:
         yield text
 
@@ -344,7 +354,7 @@ def _analyse(source: str, escape: bool, field: str) -> tuple[frozenset[str], fro
             line = source.count("\n", 0, spans[0].index) + 1
             raise Invalid({field: [Text("Line %(line)s: there is no filter called %(name)s", line=line, name=name)]})
     paths = frozenset(str(variable) for variables in found.globals.values() for variable in variables)
-    tests = " ".join(piece for piece in _MARKUP.findall(source) if re.match(r"\{%-?\s*(if|elsif|unless|case)\b", piece))
+    tests = " ".join(piece for piece in MARKUP.findall(source) if re.match(r"\{%-?\s*(if|elsif|unless|case)\b", piece))
     return paths, frozenset(path for path in paths if re.search(rf"\b{re.escape(path)}\b", tests))
 
 

@@ -13,13 +13,14 @@ from html import escape, unescape
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
+from flowserver.domain import liquid
 from flowserver.errors import Invalid
 from flowserver.text import N_, Text
 
 if TYPE_CHECKING:
     from flowserver.domain.mail import Brand
 
-_LIQUID = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.S)
+_LIQUID = liquid.MARKUP
 _MARK = re.compile(r"QZ(\d{4,})ZQ")
 _HREF = re.compile(r'(<(?:a|area)\b[^>]*?\shref=")([^"]*)(")', re.I)
 _BARE_URL = re.compile(r"https?://[^\s<>\"')\]]*[^\s<>\"')\].,;:!?]")
@@ -68,6 +69,9 @@ def make(content: Mapping[str, Any], brand: Brand, *, marketing: bool, tracked: 
     """Lay a message out. Raises :class:`Invalid` (``body``) where it cannot be done."""
     marks = Marks()
     body = content.get("body")
+    for piece in (body,) if isinstance(body, str) else [str(part) for block in body or [] for part in block.values()]:
+        liquid.check_size(piece, "body")
+    liquid.check_size(str(content.get("text") or ""), "text")
     inner = _own_html(body, marks) if isinstance(body, str) else _blocks(body or [], marks, brand)
     own_text = str(content.get("text") or "")
     if not inner.strip():
@@ -150,7 +154,7 @@ def _dark(color: str) -> bool:
 
 
 _PARAGRAPH = f"margin:0 0 14px;{_FONT};font-size:16px;line-height:1.55;color:#1b2023"
-_LINK = re.compile(r"\[([^\]\n]+)\]\(([^)\s]+)\)")
+_LINK = re.compile(r"\[([^\]\n]{1,200})\]\(([^)\s]{1,3000})\)")
 
 
 def light_markup(text: str, color: str) -> str:
@@ -171,8 +175,8 @@ def light_markup(text: str, color: str) -> str:
 
 
 def _inline(text: str) -> str:
-    text = re.sub(r"\*\*(?=\S)(.+?)(?<=\S)\*\*", r"<strong>\1</strong>", text)
-    return re.sub(r"(?<!\*)\*(?=[^\s*])(.+?)(?<=[^\s*])\*(?!\*)", r"<em>\1</em>", text)
+    text = re.sub(r"\*\*(?=\S)(.{1,500}?)(?<=\S)\*\*", r"<strong>\1</strong>", text)
+    return re.sub(r"(?<!\*)\*(?=[^\s*])(.{1,500}?)(?<=[^\s*])\*(?!\*)", r"<em>\1</em>", text)
 
 
 def is_link(url: str) -> bool:

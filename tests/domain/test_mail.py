@@ -5,6 +5,7 @@ import email.policy
 import quopri
 import re
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.header import decode_header, make_header
 from email.message import EmailMessage
@@ -393,3 +394,23 @@ def test_no_quoted_line_begins_with_a_dot_or_grows_too_long(text, before, more):
         read_back = quopri.decodestring(made).decode("utf-8", "replace").replace("\r\n", "\n")
         wanted = expected.encode("utf-8", "replace").decode().replace("\r\n", "\n").replace("\r", "\n")
         assert read_back == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{" * 100_000,
+        "{%" * 200_000,
+        "[" * 100_000,
+        "*a " * 30_000,
+        "**a " * 30_000,
+        "<a " * 50_000,
+        "https://" * 20_000,
+    ],
+)
+@pytest.mark.parametrize("own", [True, False])
+def test_text_meant_to_take_for_ever_does_not(text, own):
+    began = time.process_time()
+    with suppress(Invalid):
+        compiled(body=text if own else [{"type": "text", "text": text}])
+    assert time.process_time() - began < 5
