@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from flask import Flask, Response, current_app, g, jsonify, make_response, render_template, request
 from flask_babel import gettext as _
-from flask_login import current_user
+from flask_login import AnonymousUserMixin, current_user
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
@@ -100,7 +100,7 @@ def _http(error: HTTPException) -> Response:
 
 
 def _bug(error: InternalServerError) -> Response:
-    g._login_user = current_app.login_manager.anonymous_user()  # the page must not ask a database that may be away
+    g._login_user = AnonymousUserMixin()  # the page must not ask a database that may be away
     reference = secrets.token_hex(4)
     cause = error.original_exception or error
     log.error("request.failed", reference=reference, endpoint=request.endpoint, method=request.method, exc_info=cause)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import cast
+
 from flask import Blueprint, Flask, Response, request
 
 from flowserver.errors import Invalid, TooLarge
@@ -25,7 +28,7 @@ def receive(provider: str, token: str) -> Response:
     if (request.content_length or 0) > MOST_BYTES:
         raise TooLarge(N_("A report can have one megabyte at most"))
     request.max_content_length = MOST_BYTES
-    found = WebhookRequest(request.get_data(cache=False), request.headers)
+    found = WebhookRequest(request.get_data(cache=False), cast("Mapping[str, str]", request.headers))
     try:
         reports.receive(provider, token, found)
     except Invalid:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import wtforms
 from flask_babel import gettext as _
@@ -26,7 +27,8 @@ def make(questions: Sequence[Question], email_words: str, sms_words: str) -> typ
         consents[CONSENTS["email"]] = wtforms.BooleanField(email_words)
     if sms_words:
         consents[CONSENTS["sms"]] = wtforms.BooleanField(sms_words)
-    return type("SignupForm", (wtforms.Form,), {**names, "email": email, **fields, **consents})
+    members: dict[str, Any] = {**names, "email": email, **fields, **consents}
+    return type("SignupForm", (wtforms.Form,), members)
 
 
 def _field(question: Question) -> wtforms.Field:

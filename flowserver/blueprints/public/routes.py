@@ -71,7 +71,7 @@ def send(public_id: str) -> Any:
     except Conflict:  # the client has no way to send the confirmation
         add_errors(shown, {"_": [_("We cannot take signups at the moment. Try again later.")]})
         return _show(row, shown, questions), 503
-    embed = {"embed": 1} if request.args.get("embed") else {}
+    embed: dict[str, Any] = {"embed": 1} if request.args.get("embed") else {}
     if answer.confirm:
         return redirect(url_for(".sent", public_id=public_id, k=answer.token, **embed), 303)
     return redirect(row.thanks_url or url_for(".thanks", public_id=public_id, **embed), 303)
@@ -130,7 +130,7 @@ def again(public_id: str) -> Response:
     row, _questions = _open(public_id)
     token = request.form.get("k", "")[:1000]
     signups.again(row, token)
-    embed = {"embed": 1} if request.args.get("embed") else {}
+    embed: dict[str, Any] = {"embed": 1} if request.args.get("embed") else {}
     return redirect(url_for(".sent", public_id=public_id, k=token, again=1, **embed), 303)
 
 

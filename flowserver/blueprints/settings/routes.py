@@ -154,7 +154,7 @@ def _save_connection(form: ConnectionForm, cls: Any, row: Any) -> None:
     if wrong or mistakes:
         raise Invalid({**mistakes, **({"per_minute": wrong} if wrong else {})})
     try_out = "untried" not in request.form
-    common = {"name": form.name.data or "", "per_minute": per_minute, "try_out": try_out}
+    common: dict[str, Any] = {"name": form.name.data or "", "per_minute": per_minute, "try_out": try_out}
     try:
         if row:
             connections.save(row.id, values, **common)

@@ -41,13 +41,14 @@ def save() -> ResponseReturnValue:
     if refused := _refused():
         return refused
     form = _form()
-    answers = {name: value or "" for name, value in form.data.items()}
+    answers: dict[str, Any] = {name: value or "" for name, value in form.data.items()}
     try:
         made = setup.first_run(**answers, locale=str(get_locale()))
     except Invalid as error:
         add_errors(form, error.messages)
         return page("setup/first.html", form, token=request.form["token"])
     user = accounts.get_user(made["user"])
+    assert user is not None
     enter(user)
     return redirect(url_for("setup.next_steps", client=accounts.workspaces(user)[0].slug), 303)
 

@@ -42,7 +42,7 @@ class IfElse(Action):
     def __init__(self, settings: Mapping[str, Any]):
         super().__init__(settings)
         try:
-            self.rule = rules.parse(settings.get("if"), conditions())
+            self.rule: rules.Rule | None = rules.parse(settings.get("if"), conditions())
         except Invalid:
             self.rule = None  # an unfinished draft: `load` says what is wrong
         self.needs = frozenset().union(*(condition.needs for condition in self.asked()))  # type: ignore[misc]
