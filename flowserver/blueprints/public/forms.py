@@ -20,7 +20,7 @@ _FILL = {"first_name": "given-name", "last_name": "family-name", "phone": "tel"}
 def make(questions: Sequence[Question], email_words: str, sms_words: str) -> type[wtforms.Form]:
     """The form class of these questions, the e-mail address after the names."""
     fields = {question.key: _field(question) for question in questions}
-    names = {key: fields.pop(key) for key in ("first_name", "last_name") if key in fields}
+    names: dict[str, Any] = {key: fields.pop(key) for key in ("first_name", "last_name") if key in fields}
     email = wtforms.EmailField(_("E-mail"), render_kw={"autocomplete": "email", "required": True, "maxlength": 254})
     consents = {}
     if email_words:
