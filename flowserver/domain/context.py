@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -44,7 +44,8 @@ class Wishes:
     decisions: list[tuple[Any, ...]] = field(default_factory=list)
     events: list[tuple[Any, ...]] = field(default_factory=list)
     score: list[tuple[Any, ...]] = field(default_factory=list)
-    contacts: dict[int, Contact] = field(default_factory=dict)
+    contacts: dict[int, Contact] = field(default_factory=dict)  # those changed, by id
+    changed: set[str] = field(default_factory=set)  # names of what changed in any of them
     tags: dict[tuple[int, int, str], bool] = field(default_factory=dict)  # workspace, contact, name → on or off
     lists: dict[tuple[int, int, int], bool] = field(default_factory=dict)  # workspace, contact, list → on or off
 
@@ -76,7 +77,11 @@ SCORE_COLUMNS = ("workspace_id", "contact_id", "points", "reason", "at", "create
 
 
 class BatchContext:
-    """Context of one flow version within a batch. ``wishes`` and ``recent`` are shared by the whole batch."""
+    """Context of one flow version within a batch. ``wishes`` and ``recent`` are shared by the whole batch.
+
+    ``load`` is called before a step with the facts it needs, so that they are fetched for the batch when the first
+    step asks for them, and not at all when nobody comes that far. It fills ``suppressed``, ``recent`` and the items.
+    """
 
     def __init__(
         self,
@@ -90,6 +95,7 @@ class BatchContext:
         recent: dict[tuple[int, str], list[datetime]],
         owners: Mapping[int, str] | None = None,
         skip_sends: bool = False,
+        load: Callable[[Iterable[str]], None] | None = None,
     ):
         self.now = now
         self.zone = client.zone
@@ -101,9 +107,15 @@ class BatchContext:
         self.recent = recent
         self.owners = owners or {}
         self.skip_sends = skip_sends
+        self._load = load
         self.typed: dict[tuple[str, type, Any], Any] = {}
         self.quiet = {"sms": sending.quiet_until(now, client.zone, client.quiet_from, client.quiet_until)}
         self.capped = client.cap_day is not None or client.cap_week is not None
+
+    def need(self, facts: frozenset[str]) -> None:
+        """Make sure that these kinds of facts are there for the whole batch."""
+        if facts and self._load is not None:
+            self._load(facts)
 
     # --- messages ------------------------------------------------------------------------------------------
 
@@ -216,8 +228,10 @@ class BatchContext:
                 self._changed(item, key)
         for key, value in fields.items():
             if contact.fields.get(key) != value:
-                contact.fields = {k: v for k, v in {**contact.fields, key: value}.items() if v is not None}
-                self._changed(item, key)
+                contact.fields = {**contact.fields, key: value}
+                if value is None:
+                    del contact.fields[key]
+                self._changed(item, key, "fields")
         return True
 
     def _typed(self, key: str, value: Any) -> Any:
@@ -230,8 +244,9 @@ class BatchContext:
             self.typed[asked] = people.value(type_, value, choices, self.client.customs)
         return self.typed[asked]
 
-    def _changed(self, item: Item, key: str) -> None:
+    def _changed(self, item: Item, key: str, column: str = "") -> None:
         self.wishes.contacts[item.contact.id] = item.contact
+        self.wishes.changed.add(column or key)
         self.emit(item, "field_changed", key)
 
     def add_tag(self, item: Item, tag: str) -> bool:
@@ -269,6 +284,7 @@ class BatchContext:
         old = contact.score
         contact.score = old + points
         self.wishes.contacts[contact.id] = contact
+        self.wishes.changed.add("score")
         self.wishes.score.append((contact.workspace_id, contact.id, points, reason, self.now, self.now))
         self.emit(item, "score_changed", "", {"old": old, "new": contact.score})
 
@@ -298,7 +314,7 @@ class BatchContext:
         """Write down one decision: the narrow row "why did it get this" is answered from."""
         self.wishes.decisions.append(
             (
-                item.contact.workspace_id,
+                self.client.id,
                 item.enrollment_id,
                 step,
                 item.visit,

@@ -5,6 +5,7 @@ The same walk serves production and simulation: it takes items and a context and
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +13,7 @@ from typing import Any
 
 from flowserver.domain.context import BatchContext
 from flowserver.domain.definition import Compiled
-from flowserver.domain.steps import Go, Item, Leave, Outcome, Park
+from flowserver.domain.steps import Go, Item, Leave, Park
 
 
 class Runaway(Exception):
@@ -39,7 +40,7 @@ class Place:
 def walk(flow: Compiled, items: Sequence[Item], ctx: BatchContext) -> list[Place]:
     """Run every item through all steps up to its next wait or its end. One place per item, in any order."""
     places: list[Place] = []
-    ready: dict[str, list[Item]] = {}
+    ready: dict[str, list[Item]] = defaultdict(list)
     entered: set[int] = set()
     for item in items:
         _begin(flow, item, ctx, ready, entered, places)
@@ -67,7 +68,7 @@ def _begin(
         ctx.log(item, "", "entered", None, None)
         _advance(flow.first, item, ready, entered, places)
     elif item.step in flow.steps:
-        ready.setdefault(item.step, []).append(item)
+        ready[item.step].append(item)
     else:
         ctx.log(item, item.step, "left", "step_removed", None)
         places.append(Place(item.enrollment_id, item.step, item.visit, end_reason="step_removed"))
@@ -83,10 +84,18 @@ def _run(
     places: list[Place],
 ) -> None:
     step = flow.steps[key]
+    ctx.need(step.node.needs)
+    log, ports = ctx.log, step.ports
     for items, decide in _halves(batch, step.node):
-        outcomes = decide(items, ctx)
-        for item, outcome in zip(items, outcomes, strict=True):
-            _settle(step, item, outcome, ctx, ready, entered, places)
+        for item, outcome in zip(items, decide(items, ctx), strict=True):
+            if type(outcome) is Go:
+                log(item, key, "skipped" if outcome.skipped else outcome.port, outcome.skipped, outcome.facts)
+                item.parked_at = None
+                _advance(ports[outcome.port], item, ready, entered, places)
+            elif type(outcome) is Park:
+                _park(step, item, outcome, ctx, entered, places)
+            else:
+                _leave(step, item, outcome, ctx, entered, places)
 
 
 def _halves(batch: list[Item], node: Any) -> list[tuple[list[Item], Any]]:
@@ -96,38 +105,23 @@ def _halves(batch: list[Item], node: Any) -> list[tuple[list[Item], Any]]:
     return [(items, decide) for items, decide in ((arriving, node.execute), (waiting, node.resume)) if items]
 
 
-def _settle(
-    step: Any,
-    item: Item,
-    outcome: Outcome,
-    ctx: BatchContext,
-    ready: dict[str, list[Item]],
-    entered: set[int],
-    places: list[Place],
-) -> None:
-    if isinstance(outcome, Go):
-        ctx.log(item, step.key, "skipped" if outcome.skipped else outcome.port, outcome.skipped, outcome.facts)
-        item.parked_at = None
-        _advance(step.ports[outcome.port], item, ready, entered, places)
-    elif isinstance(outcome, Park):
-        if outcome.until <= ctx.now:
-            raise Runaway(step.key)
-        if item.parked_at is None or outcome.reason:  # a wait that goes on is no new decision
-            ctx.log(item, step.key, "held" if outcome.reason else "waits", outcome.reason, outcome.facts)
-        places.append(
-            Place(
-                item.enrollment_id,
-                step.key,
-                item.visit,
-                parked_at=item.parked_at or ctx.now,
-                awaits=outcome.awaits,
-                due_at=outcome.until,
-                due_kind="absolute" if outcome.absolute else "relative",
-                entered=item.enrollment_id in entered,
-            )
+def _park(step: Any, item: Item, outcome: Park, ctx: BatchContext, entered: set[int], places: list[Place]) -> None:
+    if outcome.until <= ctx.now:
+        raise Runaway(step.key)
+    if item.parked_at is None or outcome.reason:  # a wait that goes on is no new decision
+        ctx.log(item, step.key, "held" if outcome.reason else "waits", outcome.reason, outcome.facts)
+    places.append(
+        Place(
+            item.enrollment_id,
+            step.key,
+            item.visit,
+            parked_at=item.parked_at or ctx.now,
+            awaits=outcome.awaits,
+            due_at=outcome.until,
+            due_kind="absolute" if outcome.absolute else "relative",
+            entered=item.enrollment_id in entered,
         )
-    else:
-        _leave(step, item, outcome, ctx, entered, places)
+    )
 
 
 def _leave(step: Any, item: Item, outcome: Leave, ctx: BatchContext, entered: set[int], places: list[Place]) -> None:
@@ -155,4 +149,4 @@ def _advance(key: str | None, item: Item, ready: dict[str, list[Item]], entered:
         )
         return
     item.step = key
-    ready.setdefault(key, []).append(item)
+    ready[key].append(item)

@@ -8,10 +8,11 @@ from __future__ import annotations
 import gc
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -186,13 +187,16 @@ def _attempt(now: datetime, most: int, only: list[int] | None, claimed: list[int
 
 @dataclass(slots=True)
 class Facts:
-    """What a batch knows beside its contacts, loaded with one query per kind of fact."""
+    """What a batch knows beside its contacts, loaded with one query per kind of fact.
+
+    ``suppressed`` (by client: channel, address) and ``recent`` are filled when the first step asks for them.
+    """
 
     flows: Mapping[int, Any]
     clients: Mapping[int, ctx.Client]
-    suppressed: set[tuple[int, str, str]]
-    recent: dict[tuple[int, str], list[datetime]]
     owners: Mapping[int, str]
+    suppressed: dict[int, set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))
+    recent: dict[tuple[int, str], list[datetime]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -211,8 +215,10 @@ def decide(now: datetime, rows: Sequence[Any]) -> Decided:
     versions = _versions(rows, decided)
     needs: frozenset[str] = frozenset().union(*(flow.needs for flow in versions.values()))
     contacts = _contacts(rows)
-    facts = _facts(now, rows, contacts, needs)
-    for version_id, group in _items(rows, contacts, needs).items():
+    facts = _facts(rows, contacts, needs)
+    items = _items(rows, contacts)
+    load = _Loader(now, rows, contacts, items, facts)
+    for version_id, group in items.items():
         flow = facts.flows.get(group[0].flow_id)
         if flow is None or flow.state not in ("active", "paused"):
             decided.places += [
@@ -221,7 +227,7 @@ def decide(now: datetime, rows: Sequence[Any]) -> Decided:
         elif version_id not in versions or (flow.state == "paused" and flow.pause_mode != "skip"):
             decided.held += [item.enrollment_id for item in group]
         else:
-            context = _context(now, flow, version_id, facts, decided.wishes)
+            context = _context(now, flow, version_id, facts, decided.wishes, load)
             decided.places += planner.walk(versions[version_id], group, context)
     return decided
 
@@ -238,7 +244,9 @@ def _versions(rows: Sequence[Any], decided: Decided) -> dict[int, definition.Com
     return found
 
 
-def _context(now: datetime, flow: Any, version_id: int, facts: Facts, wishes: ctx.Wishes) -> ctx.BatchContext:
+def _context(
+    now: datetime, flow: Any, version_id: int, facts: Facts, wishes: ctx.Wishes, load: _Loader
+) -> ctx.BatchContext:
     client = facts.clients[flow.workspace_id]
     return ctx.BatchContext(
         now=now,
@@ -246,11 +254,59 @@ def _context(now: datetime, flow: Any, version_id: int, facts: Facts, wishes: ct
         flow_id=flow.id,
         version_id=version_id,
         wishes=wishes,
-        suppressed={(channel, address) for owner, channel, address in facts.suppressed if owner == client.id},
+        suppressed=facts.suppressed[client.id],
         recent=facts.recent,
         owners=facts.owners,
         skip_sends=flow.state == "paused" and flow.pause_mode == "skip",
+        load=load,
     )
+
+
+class _Loader:
+    """Fetches a kind of fact for the whole batch when the first step asks for it, and once only."""
+
+    def __init__(
+        self,
+        now: datetime,
+        rows: Sequence[Any],
+        contacts: Mapping[int, Contact],
+        items: Mapping[int, list[Item]],
+        facts: Facts,
+    ):
+        self.now, self.rows, self.contacts, self.facts = now, rows, contacts, facts
+        self.items = [item for group in items.values() for item in group]
+        self._ways: dict[str, Callable[[], None]] = {
+            "tags": lambda: _load_tags(contacts),
+            "lists": lambda: _load_lists(contacts),
+            "suppression": self._suppression,
+            "caps": self._caps,
+            "messages": self._messages,
+            "events": self._events,
+        }
+
+    def __call__(self, needs: Iterable[str]) -> None:
+        for kind in needs:
+            way = self._ways.pop(kind, None)
+            if way is not None:
+                way()
+
+    def _suppression(self) -> None:
+        for workspace_id, channel, address in _suppressed(self.contacts.values()):
+            self.facts.suppressed[workspace_id].add((channel, address))
+
+    def _caps(self) -> None:
+        if any(client.cap_day is not None or client.cap_week is not None for client in self.facts.clients.values()):
+            self.facts.recent.update(_recent(self.now, self.contacts))
+
+    def _messages(self) -> None:
+        found = _messages([row[0] for row in self.rows if row[3]])
+        for item in self.items:
+            item.messages = {**found.get(item.enrollment_id, {}), **item.messages}
+
+    def _events(self) -> None:
+        found = _events(self.rows)
+        for item in self.items:
+            item.events = found.get(item.contact.id, ())
 
 
 def _contacts(rows: Sequence[Any]) -> dict[int, Contact]:
@@ -264,43 +320,20 @@ def _contacts(rows: Sequence[Any]) -> dict[int, Contact]:
     return found
 
 
-def _items(rows: Sequence[Any], contacts: Mapping[int, Contact], needs: frozenset[str]) -> dict[int, list[Item]]:
-    """Items by version, with their messages and events where a node needs them."""
-    messages = _messages([row[0] for row in rows if row[3]]) if "messages" in needs else {}
-    events = _events(rows) if "events" in needs else {}
+def _items(rows: Sequence[Any], contacts: Mapping[int, Contact]) -> dict[int, list[Item]]:
+    """Items by version."""
     items: dict[int, list[Item]] = defaultdict(list)
     for run, flow_id, version_id, step, visit, parked_at, data, contact_id, *_ in rows:
-        contact = contacts[contact_id]
-        items[version_id].append(
-            Item(
-                run,
-                contact,
-                flow_id,
-                step,
-                visit,
-                parked_at,
-                data or {},
-                messages.get(run) or {},
-                events.get(contact_id, ()),
-            )
-        )
+        items[version_id].append(Item(run, contacts[contact_id], flow_id, step, visit, parked_at, data or {}))
     return items
 
 
-def _facts(now: datetime, rows: Sequence[Any], contacts: Mapping[int, Contact], needs: frozenset[str]) -> Facts:
-    flows = _flows({row[1] for row in rows})
-    clients = _clients({contact.workspace_id for contact in contacts.values()}, "fields" in needs)
-    if "tags" in needs:
-        _load_tags(contacts)
-    if "lists" in needs:
-        _load_lists(contacts)
-    capped = any(client.cap_day is not None or client.cap_week is not None for client in clients.values())
+def _facts(rows: Sequence[Any], contacts: Mapping[int, Contact], needs: frozenset[str]) -> Facts:
+    """What every batch must know."""
     owners = {contact.owner_id for contact in contacts.values() if contact.owner_id}
     return Facts(
-        flows=flows,
-        clients=clients,
-        suppressed=_suppressed(contacts) if "suppression" in needs else set(),
-        recent=_recent(now, contacts) if capped and "caps" in needs else {},
+        flows=_flows({row[1] for row in rows}),
+        clients=_clients({contact.workspace_id for contact in contacts.values()}, "fields" in needs),
         owners=_owners(owners) if owners else {},
     )
 
@@ -393,15 +426,17 @@ def _load_lists(contacts: Mapping[int, Contact]) -> None:
         contacts[contact_id].lists.add(list_id)
 
 
-def _suppressed(contacts: Mapping[int, Contact]) -> set[tuple[int, str, str]]:
-    """``(workspace, channel, address)`` of this batch's people who stand on a suppression list."""
-    s, c = Suppression.__table__.c, ContactRow.__table__.c
-    addresses = sa.or_(
-        sa.and_(s.channel == "email", s.address == c.email), sa.and_(s.channel == "sms", s.address == c.phone)
-    )
-    joined = ContactRow.__table__.join(Suppression.__table__, sa.and_(s.workspace_id == c.workspace_id, addresses))
-    query = sa.select(s.workspace_id, s.channel, s.address).select_from(joined).where(bulk.ids_in(c.id, contacts))
-    return {tuple(row) for row in db.session.connection().execute(query)}  # type: ignore[misc]
+def _suppressed(contacts: Collection[Contact]) -> Iterator[Any]:
+    """``(workspace, channel, address)`` of this batch's addresses that stand on a suppression list."""
+    s = Suppression.__table__.c
+    workspaces = {contact.workspace_id for contact in contacts}
+    emails = [contact.email for contact in contacts if contact.email]
+    phones = [contact.phone for contact in contacts if contact.phone]
+    for channel, addresses in (("email", emails), ("sms", phones)):
+        query = sa.select(s.workspace_id, s.channel, s.address).where(
+            bulk.ids_in(s.workspace_id, workspaces), s.channel == channel, bulk.texts_in(s.address, addresses)
+        )
+        yield from db.session.connection().execute(query)
 
 
 def _recent(now: datetime, contacts: Mapping[int, Contact]) -> dict[tuple[int, str], list[datetime]]:
@@ -508,9 +543,12 @@ def _write_places(connection: sa.Connection, now: datetime, places: Sequence[pla
 
 
 def _write_contacts(connection: sa.Connection, now: datetime, wishes: ctx.Wishes) -> None:
-    columns = ("first_name", "last_name", "locale", "fields", "score", "updated_at")
-    rows = [(c.id, c.first_name, c.last_name, c.locale, c.fields, c.score, now) for c in wishes.contacts.values()]
-    bulk.update(connection, "contact", columns, rows)
+    """Only the columns that changed in any of them: their rows are ours, nobody else writes the others meanwhile."""
+    if wishes.contacts:
+        columns = sorted(wishes.changed)
+        values = attrgetter("id", *columns)
+        rows = [(*values(contact), now) for contact in wishes.contacts.values()]
+        bulk.update(connection, "contact", (*columns, "updated_at"), rows)
 
 
 def _write_tags(connection: sa.Connection, now: datetime, wishes: ctx.Wishes) -> None:
