@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import time
 import tracemalloc
@@ -488,10 +489,15 @@ def test_twenty_thousand_people_take_no_more_memory_than_two_thousand(workspace,
     enroll = peak_of(lambda: enrollment.enroll_existing(flow.id))
     assert enroll < 5_000_000
     engine.batch()  # caches are filled
-    few = peak_of(lambda: [engine.batch() for _ in range(2)])
-    many = peak_of(drain)
+    first = peak_of(engine.batch)
+    before = sys.getallocatedblocks()
+    for _ in range(16):
+        assert engine.batch() == engine.BATCH
+    gc.collect()
+    assert sys.getallocatedblocks() - before < 5_000  # 16,000 people later nothing is kept of any of them
+    last = peak_of(drain)
     assert db.session.scalar(sa.select(sa.func.count()).select_from(Message)) == 20_000
-    assert many < 1.3 * few + 1_000_000, (many, few)
+    assert last < 1.3 * first + 500_000, (last, first)
 
 
 # --- 7. A flood stops itself -----------------------------------------------------------------------------
