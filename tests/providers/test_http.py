@@ -171,7 +171,9 @@ def test_an_answer_that_does_not_come_is_said_so(server, path):
     assert time.monotonic() - began < 2
 
 
-@pytest.mark.parametrize("url", [f"http://127.0.0.1:{free_port()}/", "http://nosuch.invalid/"])
+@pytest.mark.parametrize(
+    "url", [f"http://127.0.0.1:{free_port()}/", "http://nosuch.invalid/"], ids=["nobody listens", "no such host"]
+)
 def test_what_surely_did_not_arrive_is_told_apart(url):
     with pytest.raises(ProviderUnavailable) as caught:
         OPEN.get(url, timeout=2)
