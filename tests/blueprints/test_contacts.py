@@ -113,6 +113,14 @@ def test_adding_somebody_known_changes_them(db, console, marta):
     assert "was known already" in page.text and db.session.scalar(sa.select(sa.func.count(Contact.id))) == 1
 
 
+def test_adding_somebody_known_keeps_what_was_left_empty(db, console, marta):
+    contacts.update(marta.id, {"last_name": "Bianchi", "phone": "+393337654321"})
+    boxes = {"email": "marta@x.example", "phone": "", "first_name": "Marta", "last_name": "", "own-roast": ""}
+    console.post(f"{ROOT}/new", data=boxes)
+    db.session.refresh(marta)
+    assert (marta.last_name, marta.phone) == ("Bianchi", "+393337654321")
+
+
 def test_editing_changes_everything_at_once(db, console, marta):
     old, new = lists.create("Old"), lists.create("New")
     lists.join(old.id, [marta.id])

@@ -24,7 +24,7 @@ def save(
 
     ``values`` as :func:`contacts.upsert` takes them; ``list_ids`` and ``tag_words`` (comma-separated) are what the
     contact shall have afterwards. Without an id a person whom the addresses name already is changed, not doubled,
-    and keeps lists and tags it had. Raises :class:`Invalid` by field.
+    and keeps lists, tags and whatever was left empty. Raises :class:`Invalid` by field.
     """
     wanted = _tags(tag_words)
     try:
@@ -40,7 +40,7 @@ def _save(
     contact_id: int | None, values: Mapping[str, Any], list_ids: Sequence[int], wanted: set[str]
 ) -> tuple[Contact, bool]:
     if contact_id is None:
-        contact, new = contacts.upsert(values, source=SOURCE, commit=False)
+        contact, new = contacts.upsert(_filled(values), source=SOURCE, commit=False)
     else:
         contact, new = contacts.update(contact_id, values, commit=False), False
     have_lists, have_tags = _has(contact.id)
@@ -53,6 +53,13 @@ def _save(
         for name in have_tags - wanted:
             tags.remove([contact.id], name, commit=False)
     return contact, new
+
+
+def _filled(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What was typed, without what was left empty: an empty box of "Add" says nothing about a person we know."""
+    own = {key: value for key, value in values.get("fields", {}).items() if value not in ("", None)}
+    core = {key: value for key, value in values.items() if key != "fields" and value not in ("", None)}
+    return {**core, **({"fields": own} if own else {})}
 
 
 def _tags(words: str) -> set[str]:
