@@ -223,20 +223,23 @@ def _skip_rest_of_line(feed: _Feed) -> None:
 
 # --- headings --------------------------------------------------------------------------------------------
 
-TARGETS = {  # what a column may be, and how its heading is called in English, Italian and Polish
+TARGETS = {  # what a column may be, and how its heading is called in English, Italian, Polish, German, French and Spanish
     "email": "e-mail email mail e-mail-address email-address indirizzo-e-mail indirizzo-email posta-elettronica"
-    " adres-e-mail adres-email",
+    " adres-e-mail adres-email e-mail-adresse email-adresse courriel adresse-e-mail adresse-email correo"
+    " correo-electrónico correo-electronico",
     "phone": "phone mobile cell cellphone phone-number mobile-number mobile-phone telephone tel telefono cellulare"
     " numero-di-telefono numero-cellulare telefon komorka komórka telefon-komorkowy telefon-komórkowy numer-telefonu"
-    " nr-telefonu",
-    "first_name": "first-name firstname given-name name-first nome imie imię",
-    "last_name": "last-name lastname surname family-name cognome nazwisko",
+    " nr-telefonu handy handynummer mobil mobilnummer mobiltelefon telefonnummer rufnummer téléphone telephone-portable"
+    " téléphone-portable portable móvil movil teléfono telefono-movil teléfono-móvil",
+    "first_name": "first-name firstname given-name name-first nome imie imię vorname prénom prenom nombre",
+    "last_name": "last-name lastname surname family-name cognome nazwisko nachname familienname zuname"
+    " nom nom-de-famille apellido apellidos",
     "full_name": "name full-name fullname contact nome-e-cognome nome-completo nominativo nazwa imie-i-nazwisko"
     " imię-i-nazwisko",
     "external_id": "id external-id customer-id customer-number client-id codice-cliente id-cliente numer-klienta"
-    " id-klienta",
-    "locale": "language locale lingua jezyk język",
-    "tags": "tags tag labels etichette tagi etykiety",
+    " id-klienta kundennummer kunden-nr kundennr numéro-client numero-client número-de-cliente",
+    "locale": "language locale lingua jezyk język sprache langue idioma",
+    "tags": "tags tag labels etichette tagi etykiety schlagworte étiquettes etiquetas",
 }
 _GUESSES = {_word: target for target, words in TARGETS.items() for _word in words.split()}
 

@@ -133,6 +133,12 @@ SPECS = {"city": people.Spec("city", "Città", "text")}
             ["imię", "nazwisko", "adres email", "numer telefonu"],
             {0: "first_name", 1: "last_name", 2: "email", 3: "phone"},
         ),
+        (["Vorname", "Nachname", "E-Mail", "Handy"], {0: "first_name", 1: "last_name", 2: "email", 3: "phone"}),
+        (["Prénom", "Nom", "Courriel", "Portable"], {0: "first_name", 1: "last_name", 2: "email", 3: "phone"}),
+        (
+            ["Nombre", "Apellidos", "Correo electrónico", "Móvil"],
+            {0: "first_name", 1: "last_name", 2: "email", 3: "phone"},
+        ),
         (["citta", "Città", "CITY"], {1: "field:city"}),
         (["email", "Email 2"], {0: "email"}),
     ],
