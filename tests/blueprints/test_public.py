@@ -151,3 +151,10 @@ def test_one_visitor_may_not_send_all_day(app, coffee):
     pages = [client.post(f"/f/{coffee.public_id}", data={}) for _ in range(25)]
     assert [page.status_code for page in pages] == [422] * 20 + [429] * 5
     assert "Too many tries" in pages[-1].text and client.get(f"/f/{coffee.public_id}").status_code == 200
+
+
+def test_questions_stand_in_the_order_of_the_code_to_copy(client, coffee):
+    page = client.get(f"/f/{coffee.public_id}").text
+    names = ("first_name", "email", "phone", "consent-email")
+    places = [page.index(f'name="{name}"') for name in names]
+    assert places == sorted(places)

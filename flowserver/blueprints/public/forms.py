@@ -12,6 +12,7 @@ from wtforms import SelectChoice
 from flowserver.services.people.forms import Question
 
 TRAP = "your-website"  # a hyphen, so that no custom field is ever called that
+NAMES = ("first_name", "last_name")
 CONSENTS = {"email": "consent-email", "sms": "consent-sms"}
 STAMP = "opened-at"
 _FILL = {"first_name": "given-name", "last_name": "family-name", "phone": "tel"}
@@ -19,9 +20,10 @@ _FILL = {"first_name": "given-name", "last_name": "family-name", "phone": "tel"}
 
 def make(questions: Sequence[Question], email_words: str, sms_words: str) -> type[wtforms.Form]:
     """The form class of these questions, the e-mail address after the names."""
-    fields = {question.key: _field(question) for question in questions}
-    names: dict[str, Any] = {key: fields.pop(key) for key in ("first_name", "last_name") if key in fields}
+    # WTForms shows fields in the order they were made in, whatever the class says
+    names: dict[str, Any] = {one.key: _field(one) for one in questions if one.key in NAMES}
     email = wtforms.EmailField(_("E-mail"), render_kw={"autocomplete": "email", "required": True, "maxlength": 254})
+    fields = {one.key: _field(one) for one in questions if one.key not in NAMES}
     consents = {}
     if email_words:
         consents[CONSENTS["email"]] = wtforms.BooleanField(email_words)
