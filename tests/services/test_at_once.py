@@ -56,6 +56,17 @@ def test_a_link_pressed_by_eight_confirms_once(app, db, workspace):
     assert count(db, Event, Event.type == "form_filled") == count(db, Event, Event.type == "list_joined") == 1
 
 
+def test_a_form_sent_eight_times_at_once_is_one_confirmation(app, db, workspace):
+    form = forms.create({"name": "F", "list_id": lists.create("News").id})
+    number = form.id
+
+    def send():
+        signups.receive(forms.get(number), {"email": "m@x.example"})
+
+    assert not together(app, workspace.id, *[send] * 8)
+    assert count(db, Signup) == count(db, Message) == 1
+
+
 def test_eight_who_join_the_same_list_are_told_once_each(app, db, workspace):
     news = lists.create("News")
     ids = [contacts.upsert({"email": f"p{n}@x.example"}, source="api")[0].id for n in range(5)]

@@ -20,7 +20,7 @@ from flowserver.domain import people, tokens
 from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import Contact, Form, Signup, Workspace
-from flowserver.services.engine import events
+from flowserver.services.engine import bulk, events
 from flowserver.services.messages import deliveries
 from flowserver.services.people import consents, contacts, forms, lists
 from flowserver.text import N_
@@ -143,6 +143,7 @@ def _signup(form: Form, values: Mapping[str, Any], agreed: Mapping[str, str], pa
 
 def _ask_to_confirm(form: Form, values: Mapping[str, Any], agreed: Mapping[str, str], page: str) -> None:
     """Keep the answers and plan the confirmation, unless one has just gone out: then only the answers change."""
+    _one_at_a_time(form.workspace_id, values["email"])
     mine = sa.select(Signup).where(Signup.email == values["email"], Signup.created_at > clock.now() - timedelta(days=1))
     recent = db.session.scalars(mine.order_by(Signup.id.desc())).all()
     fresh = [row for row in recent if row.form_id == form.id and row.created_at > clock.now() - QUIET]
@@ -151,6 +152,12 @@ def _ask_to_confirm(form: Form, values: Mapping[str, Any], agreed: Mapping[str, 
         waiting.answers, waiting.consents, waiting.phone = dict(values), dict(agreed), values.get("phone")
     elif not fresh and len(recent) < MOST_A_DAY:
         plan_confirmation(form, _signup(form, values, agreed, page))
+
+
+def _one_at_a_time(workspace_id: int, email: str) -> None:
+    """A form sent twice in the same moment waits for itself, so that it is confirmed by one e-mail."""
+    digest = hashlib.sha256(f"signup:{workspace_id}:{email}".encode()).digest()
+    bulk.lock_name(db.session.connection(), -1 - int.from_bytes(digest[:7], "big"))  # flows hold the numbers above zero
 
 
 def plan_confirmation(form: Form, signup: Signup) -> None:
