@@ -719,6 +719,55 @@ def test_a_line_cut_off_in_the_middle_counts_for_nothing(sink, flow, planned):
     assert states() == ["unknown", "planned"]
 
 
+def test_a_journal_with_an_unreadable_line_makes_nothing_sure(sink, flow, planned):
+    way = use(sink)
+    planned(flow(), 3)
+    _lease, journal, ids = claimed(way, 3)
+    with open(journal.path, "ab") as file:
+        file.write(b"h %d\nt %d\nh 1t 2\n\0\0\n" % (ids[0], ids[0]))
+    journal.close(done=False)
+    assert deliveries.take_back() == 3
+    assert states() == ["accepted", "unknown", "unknown"]
+
+
+def test_a_database_that_fails_while_taking_back_is_asked_again(sink, flow, planned, monkeypatch):
+    way = use(sink)
+    planned(flow(), 2)
+    _lease, journal, _ids = claimed(way, 2)
+    journal.close(done=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(leases, "close_lease", lambda _lease: 1 / 0)
+        with pytest.raises(ZeroDivisionError) as _kept:  # its frames are still alive, as in a log that is being written
+            deliveries.take_back()
+    db.session.rollback()
+    assert deliveries.take_back() == 2
+    assert states() == ["planned"] * 2
+
+
+def test_a_disk_without_room_for_the_journal_stops_sending_and_loses_nothing(sink, flow, planned, clock, monkeypatch):
+    from flowserver.services.messages.journal import Journal
+
+    way = use(sink)
+    planned(flow(), 5)
+    write, left = Journal._write, [5]
+
+    def nearly_full(self, line):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(28, "No space left on device")
+        write(self, line)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "_write", nearly_full)
+        deliver(way)
+    sent = states().count("accepted")
+    assert sent == len(sink.mails) and states().count("planned") == 5 - sent > 0
+    clock.forward(minutes=1)
+    deliver(way)
+    assert states() == ["accepted"] * 5
+    assert len({mail.to for mail in sink.mails}) == len(sink.mails) == 5
+
+
 def test_a_worker_whose_lease_was_taken_over_cannot_write(sink, flow, planned, clock):
     from flowserver.providers.base import BOUNCED, TAKEN, Answer
 
@@ -798,3 +847,20 @@ def test_two_workers_keep_to_one_rate(app, sink, flow, planned, clock):
     for thread in threads:
         thread.join(timeout=60)
     assert sum(sent) == len(sink.mails) == 40
+
+
+def test_where_files_cannot_be_locked_a_lease_comes_back_by_time_and_nothing_is_sent_again(
+    sink, flow, planned, clock, monkeypatch
+):
+    from flowserver.services.messages import journal as journals_module
+
+    monkeypatch.setattr(journals_module, "fcntl", None)
+    way = use(sink)
+    planned(flow(), 2)
+    _lease, journal, _ids = claimed(way, 2)
+    journal.close(done=False)
+    assert deliveries.take_back() == 0
+    clock.forward(minutes=20)
+    assert deliveries.take_back() == 2
+    assert states() == ["unknown"] * 2
+    assert journals() == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing, nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +24,7 @@ from flowserver.extensions import current_workspace, db
 from flowserver.models import Connection, Message
 from flowserver.providers.base import ACCEPTED, UNSENT, Answer, DeliveryEvent, Provider
 from flowserver.services.engine import bulk, flow_state
-from flowserver.services.messages import connections, envelopes, leases, outcomes, reports
+from flowserver.services.messages import connections, envelopes, journal, leases, outcomes, reports
 from flowserver.services.messages.handover import Crew, Lines, Parcel
 from flowserver.text import N_
 
@@ -259,26 +260,29 @@ def take_back(whom: datetime | str | None = None) -> int:
     now = whom if isinstance(whom, datetime) else clock.now()
     count = 0
     for lease, found, paper in leases.dead(now):
-        ids = leases.held(lease.id)
-        count += len(ids)
-        rows = {
-            row.id: row
-            for row in db.session.connection().execute(
-                sa.select(*outcomes.COLUMNS).where(bulk.ids_in(_M.id, ids), _M.lease_id == lease.id)
-            )
-        }
-        with extensions.every_workspace():
-            _settle_lease(lease.id, rows, found)
-            leases.close_lease(lease.id)
-        if paper is not None:
-            paper.throw_away()
-        if ids:
-            log.warning("lease.taken_back", lease=lease.id, worker=lease.worker, messages=len(ids))
+        with nullcontext() if paper is None else closing(paper):  # a database that is away now is asked again
+            messages = _take_back(lease.id, found)
+            if paper is not None:
+                paper.throw_away()
+        count += messages
+        if messages:
+            log.warning("lease.taken_back", lease=lease.id, worker=lease.worker, messages=messages)
             jobqueue.wake("deliver", lease.connection_id)
     return count
 
 
-def _settle_lease(lease_id: int, rows: Mapping[int, Any], found: Any) -> None:
+def _take_back(lease_id: int, found: journal.Found) -> int:
+    """Settle what was claimed under a dead worker's lease, and close it; returns how many messages. Commits."""
+    ids = leases.held(lease_id)
+    query = sa.select(*outcomes.COLUMNS).where(bulk.ids_in(_M.id, ids), _M.lease_id == lease_id)
+    rows = {row.id: row for row in db.session.connection().execute(query)}
+    with extensions.every_workspace():
+        _settle_lease(lease_id, rows, found)
+        leases.close_lease(lease_id)
+    return len(ids)
+
+
+def _settle_lease(lease_id: int, rows: Mapping[int, Any], found: journal.Found) -> None:
     answered = [outcomes.Outcome(row, found.answers[n]) for n, row in rows.items() if n in found.answers]
     told = [outcome for outcome in answered if outcome.answer.state != UNSENT]
     outcomes.write(lease_id, told)

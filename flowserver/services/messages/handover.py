@@ -155,10 +155,22 @@ class Crew:
         except Exception:
             log.exception("deliver.cannot_build", message=parcel.id)
             return Answer(FAILED, "the message could not be built", "content")
-        self.journal.begin(parcel.id)
+        try:
+            self.journal.begin(parcel.id)
+        except OSError as error:  # a full disk: what cannot be noted is not begun
+            log.error("deliver.no_journal", message=parcel.id, why=type(error).__name__)
+            self._stop, self.down = True, "the journal cannot be written"
+            return _NOT_BEGUN
         answer = self._ask(session, parcel, message)
-        self.journal.answered(parcel.id, answer)
+        self._note(parcel, answer)
         return answer
+
+    def _note(self, parcel: Parcel, answer: Answer) -> None:
+        """An answer the journal has no room for still counts; only if we are killed now it is unknown."""
+        try:
+            self.journal.answered(parcel.id, answer)
+        except OSError as error:
+            log.error("deliver.no_journal", message=parcel.id, why=type(error).__name__)
 
     def _ask(self, session: Session, parcel: Parcel, message: Any) -> Answer:
         try:

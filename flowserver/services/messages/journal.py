@@ -8,6 +8,7 @@ gone, nothing is sure, and nothing is sent again.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,7 +25,10 @@ except ImportError:  # Windows: leases are taken back by their time alone
 
 
 class Journal:
-    """The journal of one lease, open for writing. Safe to use from several threads."""
+    """The journal of one lease, open for writing. Safe to use from several threads.
+
+    Writing raises ``OSError`` when the disk is full.
+    """
 
     def __init__(self, folder: Path, lease_id: int):
         folder.mkdir(parents=True, exist_ok=True)
@@ -33,20 +37,28 @@ class Journal:
         self._fd = os.open(new, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o600)
         if fcntl is not None:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.write(self._fd, f"b {boot()}\n".encode())
-        new.rename(self.path)
+        try:
+            self._write(f"b {boot()}\n".encode())
+            new.rename(self.path)
+        except OSError:
+            self.close(done=False)
+            raise
 
     def begin(self, message_id: int) -> None:
         """This message is about to be handed over."""
-        os.write(self._fd, b"h %d\n" % message_id)
+        self._write(b"h %d\n" % message_id)
 
     def answered(self, message_id: int, answer: Answer) -> None:
         """This is what was said to it."""
         if answer is TAKEN:
-            os.write(self._fd, b"t %d\n" % message_id)
+            self._write(b"t %d\n" % message_id)
         else:
             words = orjson.dumps([answer.state, answer.reason, answer.code, answer.ref])
-            os.write(self._fd, b"a %d %s\n" % (message_id, words))
+            self._write(b"a %d %s\n" % (message_id, words))
+
+    def _write(self, line: bytes) -> None:
+        if os.write(self._fd, line) < len(line):
+            raise OSError(errno.ENOSPC, "the line was cut off")
 
     def close(self, *, done: bool) -> None:
         """Let go of the file; ``done``: everything is in the database, throw it away."""
@@ -61,7 +73,7 @@ class Journal:
 class Found:
     """What a dead worker's journal says: who was handed over without an answer, and the answers there were.
 
-    ``sure`` is ``False`` where the machine was restarted since, so that lines may be missing.
+    ``sure`` is ``False`` where lines may be missing: the machine was restarted since, or one cannot be read.
     """
 
     open: set[int] = field(default_factory=set)
@@ -78,18 +90,13 @@ class Abandoned:
     def read(self) -> Found:
         """Its lines. A last line that was cut off in the middle counts for nothing."""
         found = Found(sure=False)
+        broken = False
         for line in _lines(self._fd):
-            kind, _, rest = line.partition(b" ")
-            if kind == b"b":
-                found.sure = rest.decode() == boot()
-                continue
-            number, _, words = rest.partition(b" ")
-            if kind == b"h":
-                found.open.add(int(number))
-                found.answers.pop(int(number), None)
-            else:
-                found.open.discard(int(number))
-                found.answers[int(number)] = TAKEN if kind == b"t" else Answer(*orjson.loads(words))
+            try:
+                _take(found, line)
+            except (ValueError, TypeError):
+                broken = True
+        found.sure = found.sure and not broken
         return found
 
     def throw_away(self) -> None:
@@ -98,8 +105,27 @@ class Abandoned:
         self.close()
 
     def close(self) -> None:
-        """Let go of it for another try."""
-        os.close(self._fd)
+        """Let go of it; where it was not thrown away, for another try. May be called twice."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _take(found: Found, line: bytes) -> None:
+    """Add what a line says. Raises ``ValueError`` or ``TypeError`` for one that makes no sense."""
+    kind, _, rest = line.partition(b" ")
+    if kind == b"b":
+        found.sure = rest.decode() == boot()
+        return
+    number, _, words = rest.partition(b" ")
+    message_id = int(number)
+    if kind == b"h":
+        found.open.add(message_id)
+        found.answers.pop(message_id, None)
+    else:
+        answer = TAKEN if kind == b"t" else Answer(*orjson.loads(words))
+        found.open.discard(message_id)
+        found.answers[message_id] = answer
 
 
 def _lines(fd: int) -> Iterator[bytes]:
@@ -117,12 +143,13 @@ def abandoned(folder: Path, lease_id: int) -> Abandoned | None:
     """
     path = place(folder, lease_id)
     fd = os.open(path, os.O_RDWR)
-    if fcntl is not None:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(fd)
-            return None
+    try:
+        if fcntl is None:
+            raise OSError("no locks here: nobody can tell whether its worker lives")
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        return None
     return Abandoned(path, fd)
 
 

@@ -156,7 +156,8 @@ def give_back(ids: Iterable[int], *, lease_id: int | None = None, due_at: dateti
 
 
 def dead(now: datetime) -> Iterable[tuple[Any, journal.Found, journal.Abandoned | None]]:
-    """Leases whose worker is gone, with what its journal says. The caller settles each and then calls :func:`bury`.
+    """Leases whose worker is gone, with what its journal says. The caller settles each, then closes the lease
+    and throws the journal away.
 
     A worker of this machine is dead when the lock on its journal is free. One whose journal is not here is dead when its
     lease has run out; then nothing is sure. One that lives but has been stuck for long is treated the same.
@@ -175,6 +176,7 @@ def dead(now: datetime) -> Iterable[tuple[Any, journal.Found, journal.Abandoned 
         elif row.until + STUCK < now:
             log.warning("lease.stuck", lease=row.id, worker=row.worker)
             yield row, journal.Found(sure=False), None
+            journal.place(folder(), row.id).unlink(missing_ok=True)
 
 
 def held(lease_id: int) -> list[int]:

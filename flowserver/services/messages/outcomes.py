@@ -289,12 +289,13 @@ def _give_up(connection_id: int, now: datetime) -> None:
     )
     rows = db.session.connection().execute(query.limit(1000)).all()
     for row in rows:
-        db.session.connection().execute(
+        gone = db.session.connection().execute(
             sa.update(Message.__table__)
             .where(_M.id == row.id, _M.state == "planned")
             .values(state="failed", failed_at=now, reason="server_unreachable")
         )
-        after_refusal(row, FAILED, "server_unreachable", now)
+        if gone.rowcount:  # otherwise another worker has just claimed it
+            after_refusal(row, FAILED, "server_unreachable", now)
 
 
 def up_again(connection: Any) -> None:
