@@ -19,6 +19,7 @@ from flowserver.errors import Invalid
 from flowserver.text import N_, Text
 
 LONGEST = 500_000  # characters of a template, and of what it may produce
+LONGEST_PIECE = 60  # characters of a template repeated in a message
 MOST_LOOPS = 10_000
 MOST_TAGS = 5_000
 MOST_REMEMBERED = 1000  # results of one chunk
@@ -352,18 +353,25 @@ def _analyse(source: str, escape: bool, field: str) -> tuple[frozenset[str], fro
     for name, spans in found.filters.items():
         if name not in environment.filters:
             line = source.count("\n", 0, spans[0].index) + 1
-            raise Invalid({field: [Text("Line %(line)s: there is no filter called %(name)s", line=line, name=name)]})
+            words = Text("There is no filter called “%(name)s”, see “%(piece)s”", name=name, piece=_line(source, line))
+            raise Invalid({field: [words]})
     paths = frozenset(str(variable) for variables in found.globals.values() for variable in variables)
     tests = " ".join(piece for piece in MARKUP.findall(source) if re.match(r"\{%-?\s*(if|elsif|unless|case)\b", piece))
     return paths, frozenset(path for path in paths if re.search(rf"\b{re.escape(path)}\b", tests))
 
 
+def _line(source: str, number: int) -> str:
+    """What stands in a line, counted from 1, short enough for a message."""
+    line = [*source.split("\n"), ""][number - 1].strip()
+    return line if len(line) <= LONGEST_PIECE else f"{line[: LONGEST_PIECE - 1]}…"
+
+
 def _mistake(error: Any, source: str, field: str) -> Invalid:
-    """A python-liquid error in words, with its line."""
+    """A python-liquid error in words, with the text it stands in: blocks of an e-mail have no line numbers to count."""
     where = error.context() if hasattr(error, "context") else None
     line = where[0] if where else source.count("\n") + 1
     why = str(error).split("\n")[0] or type(error).__name__
-    text = Text("Line %(line)s: %(why)s", line=line, why=why)
+    text = Text("“%(piece)s” cannot be read: %(why)s", piece=_line(source, line), why=why)
     if "ResourceLimit" in "".join(cls.__name__ for cls in type(error).__mro__) or "Limit" in type(error).__name__:
         text = N_("The template repeats or produces too much")
     return Invalid({field: [text]})

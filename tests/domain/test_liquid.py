@@ -106,10 +106,10 @@ def test_it_names_variables_and_those_without_a_fallback():
         ("{{ contact.x | safe }}", 1),
     ],
 )
-def test_mistakes_are_named_with_their_line(source, line):
+def test_mistakes_are_named_with_the_text_they_stand_in(source, line):
     with pytest.raises(Invalid) as caught:
         liquid.compile(source, field="body")
-    assert str(caught.value.messages["body"][0]).startswith(f"Line {line}:")
+    assert f"“{source.splitlines()[line - 1]}”" in str(caught.value.messages["body"][0])
 
 
 @pytest.mark.parametrize(
