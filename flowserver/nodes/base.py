@@ -262,6 +262,7 @@ class Action(Node):
     ports: ClassVar[tuple[str, ...]] = ("next",)
     sends: ClassVar[str] = ""  # "email" or "sms" where it sends to the contact
     waits: ClassVar[bool] = False  # shown in the gap between two cards, not as a card
+    reasons: ClassVar[Mapping[str, Text]] = {}  # the reason codes of its own (``Go(skipped=…)``), in words
 
     def execute(self, batch: Sequence[Item], ctx: Context) -> Sequence[Outcome]:
         """Decide for every item that arrives: one outcome each, in order."""

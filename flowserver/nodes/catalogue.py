@@ -2,6 +2,7 @@
 
 from flowserver.nodes.base import Action, Condition, Trigger
 from flowserver.registry import discover
+from flowserver.text import Text
 
 
 def triggers() -> dict[str, type[Trigger]]:
@@ -17,3 +18,8 @@ def actions() -> dict[str, type[Action]]:
 def conditions() -> dict[str, type[Condition]]:
     """Every condition by name: what an if/else can ask."""
     return discover("flowserver.nodes.conditions", Condition, "flowserver.nodes")
+
+
+def reasons() -> dict[str, Text]:
+    """Why a step may have done nothing: the reason codes of all actions, in words."""
+    return {code: words for action in actions().values() for code, words in action.reasons.items()}

@@ -21,6 +21,7 @@ from flowserver.domain.steps import EVENTS, Fact, Go, Leave, Park, Sent
 from flowserver.errors import flat
 from flowserver.nodes import base, catalogue
 from flowserver.nodes.base import DurationField, NodeForm
+from flowserver.services.people import timeline
 from flowserver.text import Text
 
 from .kit import NOW, context, item, names, person
@@ -271,6 +272,18 @@ def test_it_answers_for_everyone_in_order_and_the_same_each_time(cls, waiting):
             assert not isinstance(outcome, Park) or outcome.until > NOW
             assert len(getattr(outcome, "skipped", None) or getattr(outcome, "reason", None) or "") <= 40
             assert not outcome.facts or len(json.dumps(dict(outcome.facts), default=str)) < 500
+
+
+@pytest.mark.parametrize("cls", ACTIONS)
+def test_every_reason_it_gives_has_words(cls):
+    assert all(isinstance(words, Text) for words in cls.reasons.values())
+    said = {**timeline.REASONS, **cls.reasons}
+    for full in samples("actions", cls):
+        node = cls(cls.load(full))
+        for ctx in (context(), context(connections={}), context(skip_sends=True), context(quiet_from="00:00", quiet_until="23:59")):
+            for outcome in node.execute(crowd(), ctx):
+                code = getattr(outcome, "skipped", None) or getattr(outcome, "reason", None)
+                assert code is None or code in said, f"add {code!r} to `reasons`"
 
 
 @pytest.mark.parametrize("cls", [pytest.param(cls, id=name) for name, cls in KINDS["conditions"].items()])

@@ -19,6 +19,7 @@ class AddTag(Action):
     icon = "tag"
     group = "contact"
     needs = frozenset({"tags"})
+    reasons = {"had_it": N_("Had the tag already")}
 
     class Settings(base.Settings):
         tag = TagName(required=True)

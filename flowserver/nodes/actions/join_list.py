@@ -16,6 +16,7 @@ class JoinList(Action):
     icon = "list"
     group = "contact"
     needs = frozenset({"lists"})
+    reasons = {"was_on_it": N_("Was on the list already")}
 
     class Settings(base.Settings):
         list = Ref("list", required=True, error_messages={"required": N_("Choose the list")})

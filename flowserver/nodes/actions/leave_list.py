@@ -16,6 +16,7 @@ class LeaveList(Action):
     icon = "list"
     group = "contact"
     needs = frozenset({"lists"})
+    reasons = {"was_not_on_it": N_("Was not on the list")}
 
     class Settings(base.Settings):
         list = Ref("list", required=True, error_messages={"required": N_("Choose the list")})

@@ -24,6 +24,7 @@ class NotifyTeam(Action):
     title = N_("Notify the team")
     icon = "bell"
     group = "team"
+    reasons = {"nobody_to_tell": N_("There is nobody to tell")}
 
     class Settings(base.Settings):
         to = fields.List(fields.String(), load_default=list)

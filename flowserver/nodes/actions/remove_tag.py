@@ -19,6 +19,7 @@ class RemoveTag(Action):
     icon = "tag"
     group = "contact"
     needs = frozenset({"tags"})
+    reasons = {"had_none": N_("Did not have the tag")}
 
     class Settings(base.Settings):
         tag = TagName(required=True)

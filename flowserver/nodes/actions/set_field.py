@@ -33,6 +33,10 @@ class SetField(Action):
     icon = "field"
     group = "contact"
     needs = frozenset({"fields"})
+    reasons = {
+        "not_a_number": N_("The field holds no number"),
+        "wrong_type": N_("The value does not fit the field"),
+    }
 
     class Settings(base.Settings):
         field = Ref("field", required=True, error_messages={"required": N_("Choose the field")})

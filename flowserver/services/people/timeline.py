@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from flowserver.extensions import db
 from flowserver.models import Consent, ContactList, Decision, Engagement, Enrollment, Event, Form, Message, ScoreEntry
+from flowserver.nodes import catalogue
 from flowserver.services.flows import options
 from flowserver.services.people.chapters import GONE, Chapters, headline
 from flowserver.text import N_, Text
@@ -20,7 +21,7 @@ PAGE = 40
 MOST = 240  # rows of one kind read for a page; things of one instant stay together
 SHOWS = ("all", "messages", "activity", "consent")
 
-# Why a message did not leave, or somebody left a flow: reason codes of the engine in words.
+# Why a message did not leave, or somebody left a flow: reason codes of the engine in words. Steps bring their own.
 REASONS: Mapping[str, str] = {
     "no_email": N_("There is no e-mail address"),
     "no_phone": N_("There is no mobile number"),
@@ -38,7 +39,6 @@ REASONS: Mapping[str, str] = {
     "client_archived": N_("The client was put in the archive"),
     "left_flow": N_("The contact had left the flow"),
     "no_connection": N_("No way to send is set up"),
-    "nobody_to_tell": N_("There is nobody to tell"),
     "server_unreachable": N_("The server could not be reached for three days"),
     "finished": N_("Came to the end"),
     "end_step": N_("Reached an end step"),
@@ -47,17 +47,12 @@ REASONS: Mapping[str, str] = {
     "step_removed": N_("The step was removed from the flow"),
     "no_longer_matches": N_("No longer matched when the waiting time ended"),
     "taken_out": N_("Taken out by hand"),
-    "had_it": N_("Was there already"),
-    "was_on_it": N_("Was on it already"),
-    "not_on_it": N_("Was not on it"),
-    "had_it_not": N_("Was not there"),
-    "not_a_number": N_("The field holds no number"),
 }
 
 
 def reason(code: str | None) -> str:
     """A reason in words; a provider's own words stay as they are."""
-    return REASONS.get(code or "", code or "")
+    return REASONS.get(code or "") or catalogue.reasons().get(code or "") or code or ""
 
 
 _SOURCES: Mapping[str, str] = {
