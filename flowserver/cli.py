@@ -241,10 +241,10 @@ def doctor(as_json: bool, data: str | None) -> None:
 
 
 @main.command("new-node")
-@click.argument("kind", type=click.Choice(["action"]))
+@click.argument("kind", type=click.Choice(["action", "condition", "trigger"]))
 @click.argument("name")
 def new_node(kind: str, name: str) -> None:
-    """Write a new kind of step and its test, to be filled in: `new-node action call_back`."""
+    """Write a new kind of step, question or start and its test, to be filled in: `new-node action call_back`."""
     from string import Template
 
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):

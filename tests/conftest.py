@@ -6,6 +6,8 @@ import contextvars
 import importlib
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -260,3 +262,25 @@ def login(app):
         return client
 
     return _login
+
+
+@pytest.fixture
+def clone(tmp_path: Path):
+    """The package and the tests of its nodes in a folder of their own, where new files do no harm.
+
+    ``clone("pytest", "-q", …)`` runs a module there; ``clone.folder`` is the folder.
+    """
+    folder, root = tmp_path / "clone", Path(__file__).parent.parent
+    leave_out = shutil.ignore_patterns("__pycache__", ".*", "bench", "templates", "translations")
+    shutil.copytree(root / "flowserver", folder / "flowserver", ignore=leave_out)
+    shutil.copytree(root / "flowserver/nodes/templates", folder / "flowserver/nodes/templates")
+    shutil.copytree(root / "tests/nodes", folder / "tests/nodes", ignore=leave_out)
+    for name in ("tests/__init__.py", "tests/conftest.py", "pyproject.toml"):
+        shutil.copy(root / name, folder / name)
+
+    def run(*command: str) -> subprocess.CompletedProcess:
+        words = [sys.executable, "-m", *command]
+        return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=300)
+
+    run.folder = folder
+    return run
