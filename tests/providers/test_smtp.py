@@ -24,7 +24,12 @@ MAIL = Email("1:a:1", "me@x.example", "you@y.example", b"Subject: x\r\n\r\nHello
 
 def provider(**settings) -> smtp.Smtp:
     config = SimpleNamespace(
-        private_hosts=(), mail_server="", mailbox_port=0, mail_timeout=3.0, mail_connections=2, mail_default_sender=""
+        private_hosts=("127.0.0.1",),
+        mail_server="",
+        mailbox_port=0,
+        mail_timeout=3.0,
+        mail_connections=2,
+        mail_default_sender="",
     )
     return smtp.Smtp(settings, config)
 
@@ -216,11 +221,18 @@ def test_missing_credentials_are_no_matter_of_one_message():
         smtp.judge(530, "5.7.0 Authentication required", "mail")
 
 
+def test_a_client_cannot_name_a_server_of_our_own_network():
+    one = provider(host="127.0.0.1", port=25, security="none")
+    one.config.private_hosts = ()
+    with pytest.raises(ProviderUnavailable, match="private address"):
+        one.check()
+
+
 def test_which_server_it_is():
     one = provider()
     one.config = SimpleNamespace(
         mail_server="mx.example", mail_port=587, mail_use_ssl=False, mail_use_tls=True, mail_username="u", mail_password="p",
-        mail_timeout=9.0, mailbox_port=1025,
+        mail_timeout=9.0, mailbox_port=1025, private_hosts=(),
     )  # fmt: skip
     assert one.server() == smtp.Server("mx.example", 587, "starttls", "u", "p", 9.0)
     one.config.mail_server = ""

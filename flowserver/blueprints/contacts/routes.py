@@ -20,6 +20,7 @@ from flowserver.blueprints.contacts.forms import (
 )
 from flowserver.blueprints.fieldkit import add_errors, page, sent
 from flowserver.errors import Conflict, Invalid
+from flowserver.services.messages import deliveries
 from flowserver.services.people import (
     by_hand,
     consents,
@@ -204,6 +205,15 @@ def score(contact_id: int) -> ResponseReturnValue:
         add_errors(form, error.messages)
         return _show(contact_id, score=form), 422
     flash(_("The score is changed."))
+    return redirect(url_for(".show", contact_id=contact_id), 303)
+
+
+@bp.post("/<int:contact_id>/messages/<int:message_id>/settle")
+def settle(contact_id: int, message_id: int) -> ResponseReturnValue:
+    """A message whose answer was never heard: the person who asked the contact says whether it arrived."""
+    again = bool(request.form.get("resend"))
+    deliveries.settle(message_id, resend=again)
+    flash(_("The message is sent again.") if again else _("The message counts as sent."))
     return redirect(url_for(".show", contact_id=contact_id), 303)
 
 

@@ -20,6 +20,7 @@ from marshmallow import fields, validate
 from flowserver.errors import ProviderAuthFailed, ProviderUnavailable
 from flowserver.providers import base
 from flowserver.providers.base import BOUNCED, FAILED, RETRY, TAKEN, UNKNOWN, UNSENT, Answer, Email, EmailProvider
+from flowserver.providers.http import resolve
 from flowserver.text import N_
 
 IDLE = 20.0  # seconds after which a kept line is asked whether it still stands
@@ -45,6 +46,7 @@ class Server:
     password: str = ""
     timeout: float = 30.0
     name: str | None = None  # what we call ourselves in EHLO
+    allowed: frozenset[str] | None = None  # private hosts a client's own server may be; None: the operator chose it
 
 
 class Smtp(EmailProvider):
@@ -81,7 +83,8 @@ class Smtp(EmailProvider):
             security = str(own.get("security") or "starttls")
             port = own.get("port") or {"ssl": 465, "starttls": 587}.get(security, 25)
             login = (str(own.get("username") or ""), str(own.get("password") or ""))
-            return Server(str(own["host"]), int(port), security, *login, timeout=config.mail_timeout)
+            listed = frozenset(config.private_hosts)
+            return Server(str(own["host"]), int(port), security, *login, timeout=config.mail_timeout, allowed=listed)
         if config.mail_server:
             security = "ssl" if config.mail_use_ssl else "starttls" if config.mail_use_tls else "none"
             login = (config.mail_username, config.mail_password)
@@ -125,6 +128,8 @@ def connect(server: Server) -> smtplib.SMTP:
 
 
 def _dial(server: Server) -> smtplib.SMTP:
+    if server.allowed is not None:
+        resolve(server.host, server.port, server.allowed)  # a client's settings must not reach into our own network
     if server.security == "ssl":
         context = ssl.create_default_context()
         return smtplib.SMTP_SSL(server.host, server.port, server.name, timeout=server.timeout, context=context)

@@ -18,7 +18,7 @@ from flowserver.extensions import db
 from flowserver.models import Contact, Enrollment, Flow, Membership
 from flowserver.nodes.base import span
 from flowserver.nodes.catalogue import triggers
-from flowserver.services.engine import bulk, engine
+from flowserver.services.engine import bulk, engine, flow_state
 
 log = structlog.get_logger()
 
@@ -264,9 +264,13 @@ def _insert_ignore(connection: sa.Connection, columns: list[str], select: Any) -
 
 def cancel(contact_ids: Sequence[int], reason: str) -> int:
     """End every live run of these contacts (deleted, erased, opted out of everything). The caller commits."""
-    result = db.session.connection().execute(
+    connection = db.session.connection()
+    live = sa.select(_E.id).where(bulk.ids_in(_E.contact_id, contact_ids), _E.due_at.is_not(None)).with_for_update()
+    ids = list(connection.scalars(live))
+    flow_state.note_ends(ids, reason)
+    connection.execute(
         sa.update(Enrollment.__table__)
-        .where(bulk.ids_in(_E.contact_id, contact_ids), _E.due_at.is_not(None))
+        .where(bulk.ids_in(_E.id, ids))
         .values(due_at=None, ended_at=clock.now(), end_reason=reason, held=False, awaits=None)
     )
-    return result.rowcount
+    return len(ids)

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 import structlog
 
 from flowserver import clock, jobqueue
-from flowserver.extensions import db
-from flowserver.models import Alert, Enrollment, Flow
+from flowserver.extensions import UtcDateTime, db
+from flowserver.models import Alert, Decision, Enrollment, Flow
 from flowserver.services.engine import bulk
 from flowserver.text import N_, Text
 
@@ -114,7 +114,20 @@ def hold(flow_id: int, seconds: float = IN_A_REQUEST) -> bool:
 def end_all(flow_id: int, reason: str, seconds: float = IN_A_REQUEST) -> bool:
     """End everybody inside with ``reason``; ``False`` when a job has to do the rest. Commits."""
     ended = {"due_at": None, "ended_at": clock.now(), "end_reason": reason, "held": False, "awaits": None}
-    return _each_chunk(flow_id, seconds, sa.true(), lambda ids: _update(ids, **ended))
+
+    def end(ids: Sequence[int]) -> bool:
+        note_ends(ids, reason)
+        return _update(ids, **ended)
+
+    return _each_chunk(flow_id, seconds, sa.true(), end)
+
+
+def note_ends(ids: Sequence[int], reason: str) -> None:
+    """Write the decision that ends these runs, so that their history says why. The caller commits."""
+    columns = ["workspace_id", "enrollment_id", "step", "visit", "at", "outcome", "reason"]
+    given = (sa.literal(clock.now(), UtcDateTime()), sa.literal("left"), sa.literal(reason[:40]))
+    runs = sa.select(_E.workspace_id, _E.id, _E.step, _E.visit, *given).where(bulk.ids_in(_E.id, ids))
+    db.session.connection().execute(Decision.__table__.insert().from_select(columns, runs, include_defaults=False))
 
 
 def release(flow_id: int, seconds: float = IN_A_REQUEST) -> bool:

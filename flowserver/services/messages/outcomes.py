@@ -204,11 +204,13 @@ def ends_flow(row: Any) -> bool:
 
 
 def _end(enrollment_id: int, now: datetime) -> None:
-    db.session.connection().execute(
+    ended = db.session.connection().execute(
         sa.update(Enrollment.__table__)
         .where(_E.id == enrollment_id, _E.due_at.is_not(None))
         .values(due_at=None, ended_at=now, end_reason="not_sent", held=False, awaits=None)
     )
+    if ended.rowcount:
+        flow_state.note_ends([enrollment_id], "not_sent")
 
 
 def wake(rows: Sequence[Any]) -> None:

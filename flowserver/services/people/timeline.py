@@ -80,6 +80,7 @@ class Entry:
     text: str = ""
     detail: str = ""  # after the title, not as loud
     why: int | None = None
+    unsure: int | None = None  # the message nobody knows the fate of: a person decides
     rank: int = 4  # of things at one instant, the higher came later
 
 
@@ -153,6 +154,7 @@ def _messages(contact_id: int, before: datetime | None) -> Iterator[Entry]:
             title,
             rank=6,
             why=row.id if row.state in ("skipped", "failed", "bounced", "unknown", "planned") and row.flow_id else None,
+            unsure=row.id if row.state == "unknown" else None,
         )
 
 
