@@ -156,7 +156,7 @@ def replace_draft(flow_id: int, query: Mapping[str, Any], body: Mapping[str, Any
     The live version stays as it is until the draft is published. Keep the keys of steps: people inside are found by
     them. A flow that has been live keeps its starting point.
     """
-    unchanged("flow", flow_id, lambda: one(flow_id))
+    unchanged("flow", flow_id, lambda: one(flow_id), lambda: one(flow_id, "ids"))
     flows.save_draft(flow_id, body, query.get("draft_number") or one(flow_id)["draft_number"])
     return one(flow_id)
 
@@ -167,7 +167,7 @@ def delete_flow(flow_id: int) -> None:
 
     One that was live keeps its numbers and is refused with 409.
     """
-    unchanged("flow", flow_id, lambda: one(flow_id))
+    unchanged("flow", flow_id, lambda: one(flow_id), lambda: one(flow_id, "ids"))
     flows.delete(flow_id)
 
 

@@ -59,7 +59,7 @@ def init_app(app: Flask) -> None:
 
 def _only_when_limited(response: Response) -> Response:
     """The limiter names a time to wait in every answer; ours does so only where one must wait."""
-    if request.path.startswith("/api/") and response.status_code != 429:
+    if request.path.startswith("/api/") and response.status_code not in (429, 503):
         response.headers.pop("Retry-After", None)
     return response
 
@@ -222,12 +222,15 @@ def etag(data: Any) -> str:
     return hashlib.sha256(orjson.dumps(kept, option=DUMP | orjson.OPT_SORT_KEYS)).hexdigest()[:24]
 
 
-def unchanged(kind: str, id: int, load: Callable[[], Any]) -> None:
-    """Go on only if the object still has the ETag of ``If-Match``; until the transaction ends nobody else changes it."""
+def unchanged(kind: str, id: int, *loads: Callable[[], Any]) -> None:
+    """Go on only if the object still has the ETag of ``If-Match``; until the transaction ends nobody else changes it.
+
+    ``loads`` give its content in every shape it is shown in.
+    """
     if "If-Match" not in request.headers:
         return
     api_access.hold(kind, id)
-    if not request.if_match.contains(etag(load())):
+    if not any(request.if_match.contains(etag(load())) for load in loads):
         raise PreconditionFailed
 
 
@@ -252,8 +255,10 @@ def once(view: View, tagged: bool) -> View:
 
 
 def _key() -> str:
-    key = request.headers.get("Idempotency-Key", "")
-    if len(key) > idempotency.LONGEST or not all("!" <= char <= "~" for char in key):
+    if "Idempotency-Key" not in request.headers:
+        return ""
+    key = request.headers["Idempotency-Key"]
+    if not 1 <= len(key) <= idempotency.LONGEST or not all("!" <= char <= "~" for char in key):
         raise Invalid({"Idempotency-Key": [N_("Use 1 to 255 visible ASCII characters without spaces")]})
     return key
 

@@ -64,8 +64,7 @@ IDEMPOTENCY_KEY = {
     "required": False,
     "description": "Your own id of this request, 1 to 255 visible ASCII characters. Sent again with the same body it"
     " gets the same answer (with `Idempotent-Replayed: true`), with another one 422, while the first still runs 409.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-    "example": "order-1042",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
 IF_MATCH = {
     "name": "If-Match",

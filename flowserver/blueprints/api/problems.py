@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from flask import Blueprint, Response, g, request
 from flask_babel import gettext as _
+from sqlalchemy.exc import IntegrityError, OperationalError
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from flowserver.blueprints import errors
@@ -45,6 +46,8 @@ def handle(resource: Blueprint) -> None:
     """Answer every error inside a resource."""
     resource.register_error_handler(FlowserverError, ours)
     resource.register_error_handler(HTTPException, http)
+    resource.register_error_handler(IntegrityError, collision)
+    resource.register_error_handler(OperationalError, away)
     resource.register_error_handler(InternalServerError, bug)
 
 
@@ -84,6 +87,22 @@ def http(error: HTTPException) -> Response:
     for name, value in error.get_headers():
         if name not in ("Content-Type", "Content-Length"):
             response.headers[name] = value
+    return response
+
+
+def collision(error: IntegrityError) -> Response:
+    """Two requests wanted the same at the same moment, and this one came second: nothing of it is done."""
+    api_access.roll_back()
+    log.warning("api.collision", endpoint=request.endpoint, why=type(error.orig).__name__)
+    return problem(409, _("Another request changed the same at the same moment. Send it again."))
+
+
+def away(error: OperationalError) -> Response:
+    """The database is busy or away: nothing is done."""
+    api_access.roll_back()
+    log.warning("api.database_away", endpoint=request.endpoint, why=type(error.orig).__name__)
+    response = problem(503, _words(503))
+    response.headers["Retry-After"] = "5"
     return response
 
 

@@ -296,7 +296,7 @@ def test_bad_filters_are_named(api, query, name):
 
 def test_a_filter_for_a_list_that_does_not_exist_is_named(api, stranger):
     theirs = stranger.post("/lists", {"name": "Theirs"}).json
-    for wanted in ("99", "Nothing", theirs["id"], "Theirs", "9" * 40):
+    for wanted in ("99999999", "Nothing", theirs["id"], "Theirs", "9" * 40):
         assert list(problem(api.get(f"/contacts?list={wanted}"), 422, "invalid")["errors"]) == ["list"]
 
 
@@ -327,11 +327,11 @@ def test_lists_are_joined_and_left(api, ada, newsletter, db):
     assert [event for event in events(db) if event[0] == "list_joined"] == [("list_joined", str(newsletter.id))]
     assert api.delete(f"{path}/{newsletter.id}").status_code == 204
     problem(api.delete(f"{path}/{newsletter.id}"), 404, "not-found")
-    problem(api.delete(f"{path}/99"), 404, "not-found")
+    problem(api.delete(f"{path}/99999999"), 404, "not-found")
     assert api.get(f"/contacts/{ada['id']}").json["lists"] == []
 
 
-@each("list", [None, "", "Nothing", 99, 0, -1, 1.5, True, [1], {"id": 1}, 2**70])
+@each("list", [None, "", "Nothing", 99999999, 0, -1, 1.5, True, [1], {"id": 1}, 2**70])
 def test_a_list_that_does_not_exist_is_named(api, ada, list):
     assert [*problem(api.post(f"/contacts/{ada['id']}/lists", {"list": list}), 422, "invalid")["errors"]] == ["list"]
 
@@ -374,7 +374,7 @@ def test_a_contact_that_does_not_exist_has_nothing(api, newsletter, path):
         "lists": {"list": newsletter.id},
         "consents": {"channel": "sms", "state": "given"},
     }[path]
-    problem(api.post(f"/contacts/99/{path}", body), 404, "not-found")
+    problem(api.post(f"/contacts/99999999/{path}", body), 404, "not-found")
 
 
 # --- many at once ----------------------------------------------------------------------------------------

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import orjson
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from flowserver import config as settings
 from flowserver import create_app
@@ -13,7 +17,7 @@ from flowserver.models import ApiKey, Contact
 from flowserver.services.accounts import api_keys
 
 from ...conftest import Browser
-from .conftest import PREFIX, Api, each
+from .conftest import PREFIX, Api, document, each
 
 
 def problem(answer, status, slug):
@@ -188,8 +192,8 @@ def test_unknown_keys_are_named(api):
 
 
 def test_errors_speak_the_callers_language_and_types_stay(api):
-    plain = problem(api.get("/contacts/99"), 404, "not-found")
-    other = problem(api.get("/contacts/99", headers={"Accept-Language": "it"}), 404, "not-found")
+    plain = problem(api.get("/contacts/99999999"), 404, "not-found")
+    other = problem(api.get("/contacts/99999999", headers={"Accept-Language": "it"}), 404, "not-found")
     assert plain["title"] == "Not found" and other["type"] == plain["type"]
 
 
@@ -201,6 +205,50 @@ def test_a_bug_is_logged_and_answered_with_a_reference(app, api, monkeypatch):
     monkeypatch.setattr("flowserver.services.people.browse.tags", broken)
     found = problem(api.get("/tags"), 500, "error")
     assert len(found["reference"]) == 8 and "secret" not in str(found)
+
+
+def test_a_collision_asks_to_send_it_again(api, monkeypatch):
+    def collide(*args, **kwargs):
+        raise IntegrityError("INSERT", {}, Exception("secret detail"))
+
+    monkeypatch.setattr("flowserver.services.people.tags.create", collide)
+    answer = api.post("/tags", {"name": "x"}, headers={"Idempotency-Key": "k"})
+    assert "secret" not in str(problem(answer, 409, "conflict"))
+    monkeypatch.undo()
+    assert api.post("/tags", {"name": "x"}, headers={"Idempotency-Key": "k"}).status_code == 201
+
+
+def test_a_database_that_is_away_says_when_to_come_again(api, monkeypatch):
+    def gone(*args, **kwargs):
+        raise OperationalError("SELECT", {}, Exception("secret detail"))
+
+    monkeypatch.setattr("flowserver.services.people.browse.tags", gone)
+    answer = api.get("/tags")
+    assert "secret" not in str(problem(answer, 503, "unavailable")) and answer.headers["Retry-After"] == "5"
+
+
+def test_the_same_name_at_the_same_moment_is_given_once(app, key, db, newsletter):
+    document(app)
+    db.session.commit()
+    bodies = {
+        "/lists": {"name": "Same"},
+        "/tags": {"name": "same"},
+        "/forms": {"name": "Same", "list": newsletter.id},
+        "/flows": {"name": "Same", "trigger": {"type": "list_joined", "list": newsletter.id}, "steps": []},
+        "/contacts": {"email": "same@example.com"},
+    }
+    for path, body in bodies.items():
+        start = threading.Barrier(6)
+
+        def call(_, path=path, body=body, start=start):
+            with app.app_context():
+                start.wait()
+                return Api(app, key).post(path, body).status_code
+
+        db.session.commit()
+        with ThreadPoolExecutor(6) as pool:
+            answers = list(pool.map(call, range(6)))
+        assert answers.count(201) == 1 and set(answers) <= {200, 201, 409, 422}, (path, answers)
 
 
 # --- tenants ---------------------------------------------------------------------------------------------

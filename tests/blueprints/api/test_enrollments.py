@@ -61,7 +61,10 @@ def test_enrollments_are_found_by_flow_contact_and_state(api, walk, clock):
 
     flow, ada = walk.flow["id"], walk.ada["id"]
     assert count("") == count(f"flow={flow}") == count(f"flow={flow}&state=live") == 2
-    assert count(f"contact={ada}") == 1 and count("contact=99") == count("flow=99") == count("state=ended") == 0
+    assert (
+        count(f"contact={ada}") == 1
+        and count("contact=99999999") == count("flow=99999999") == count("state=ended") == 0
+    )
     clock.forward(days=3)
     from flowserver.services.engine import engine
 
@@ -104,7 +107,7 @@ def test_messages_are_found_and_shown(api, walk, db):
         return len(api.get(f"/messages?{query}").json["data"])
 
     assert count(f"flow={walk.flow['id']}") == count("state=planned") == count("channel=email") == 2
-    assert count("state=delivered") == count("channel=sms") == count("flow=99") == 0
+    assert count("state=delivered") == count("channel=sms") == count("flow=99999999") == 0
     assert count(f"enrollment={enrollment['id']}&state=planned&channel=email") == 1
     problem(api.get("/messages?channel=fax"), 422, "invalid")
 
@@ -126,7 +129,7 @@ def test_a_message_shows_what_was_noticed(api, walk, db, workspace, clock):
     assert events == [{"kind": "click", "at": "2026-05-04T09:10:00Z", "url": "https://a.example", "machine": True}]
 
 
-@each("path", ["/enrollments/99", "/messages/99"])
+@each("path", ["/enrollments/99999999", "/messages/99999999"])
 def test_what_does_not_exist_is_not_found(api, path):
     problem(api.get(path), 404, "not-found")
 

@@ -22,22 +22,7 @@ FLOW = {
         {"key": "pause", "type": "wait", "for": {"days": 3}},
     ],
 }
-NONSENSE = [
-    None,
-    True,
-    0,
-    -1,
-    2**63,
-    1.5,
-    1e300,
-    "",
-    "x" * 20_000,
-    "\u202e💥\ufdd0",
-    [],
-    [[]],
-    {},
-    {"type": {"type": []}},
-]
+NONSENSE = [None, True, -1, 2**63, 1.5, "", "x" * 20_000 + "\u202e💥\ufdd0", [[]], {}, {"type": {"type": []}}]
 
 
 @pytest.fixture

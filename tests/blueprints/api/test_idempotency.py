@@ -69,12 +69,12 @@ def test_another_client_may_use_the_same_key(api, stranger, db):
     assert answer.status_code == 201 and "Idempotent-Replayed" not in answer.headers
 
 
-@pytest.mark.parametrize("word", ["", "x" * 255, "~!"])
+@pytest.mark.parametrize("word", ["x" * 255, "~!"])
 def test_good_keys(api, word):
     assert api.post("/lists", {"name": "News"}, headers={"Idempotency-Key": word}).status_code == 201
 
 
-@each("word", ["x" * 256, "a b", "ż".encode().decode("latin-1"), "a\tb"])
+@each("word", ["", "x" * 256, "a b", "ż".encode().decode("latin-1"), "a\tb"])
 def test_bad_keys_are_named(api, db, word):
     answer = api.post("/lists", {"name": "News"}, headers={"Idempotency-Key": word})
     assert answer.status_code == 422 and list(answer.json["errors"]) == ["Idempotency-Key"]
@@ -83,7 +83,7 @@ def test_bad_keys_are_named(api, db, word):
 
 def test_a_request_that_changed_nothing_gives_its_key_back(api, db, newsletter):
     assert api.post("/lists", {"name": "newsletter"}, headers=KEY).status_code == 422
-    assert api.delete("/lists/99", headers=KEY).status_code == 404
+    assert api.delete("/lists/99999999", headers=KEY).status_code == 404
     assert not rows(db)
     assert api.post("/lists", {"name": "Other"}, headers=KEY).status_code == 201
 
