@@ -81,9 +81,9 @@ def test_texts_and_ids_are_looked_up_whatever_they_hold(db):
     connection = db.session.connection()
     addresses = ["a@b.example", 'we"ird\\', "é漢😀", "", "plain"]
     bulk.insert(connection, "message", COLUMNS, [row(n, address=a) for n, a in enumerate(addresses)])
-    query = sa.select(M.address).where(bulk.texts_in(M.address, addresses[:4])).order_by(M.key)
-    assert list(connection.scalars(query)) == addresses[:4]
-    assert list(connection.scalars(sa.select(M.id).where(bulk.texts_in(M.address, [])))) == []
+    query = sa.select(M.address).where(bulk.texts_named(M.address)).order_by(M.key)
+    assert list(connection.scalars(query, {"texts": addresses[:4]})) == addresses[:4]
+    assert list(connection.scalars(query, {"texts": []})) == []
     ids = [found[0] for found in stored(db, "id")]
     assert list(connection.scalars(sa.select(M.id).where(bulk.ids_in(M.id, ids[1:3])).order_by(M.id))) == ids[1:3]
     assert list(connection.scalars(sa.select(M.id).where(bulk.ids_in(M.id, [])))) == []

@@ -38,7 +38,7 @@ from flowserver.models import (
 )
 from flowserver.nodes.actions.add_tag import AddTag
 from flowserver.nodes.actions.send_email import SendEmail
-from flowserver.services.engine import bulk, engine, enrollment, events, flow_state, ticks
+from flowserver.services.engine import bulk, engine, enrollment, events, facts, flow_state, ticks, versions
 
 from .town import (
     MAIL,
@@ -312,7 +312,7 @@ def test_a_version_this_release_cannot_read_pauses_its_flow_alone(workspace, clo
     version = db.session.get(FlowVersion, broken.version_id)
     version.definition = {**version.definition, "steps": [{"key": "w", "type": "teleport"}]}
     db.session.commit()
-    engine.current_app.extensions.pop("versions")
+    versions.current_app.extensions.pop("versions")
     clock.forward(days=1)
     drain()
     assert {run.end_reason for run in runs(Enrollment.flow_id == sane.id)} == {"finished"}
@@ -413,7 +413,7 @@ def test_a_walk_in_memory_gives_the_rows_production_writes(workspace, clock):
         for run, one in zip(runs(), db.session.scalars(sa.select(Contact).order_by(Contact.id)), strict=True)
     ]
     ways = {"email": 1, "sms": 2}
-    (client_row,) = engine._clients({workspace.id}, False).values()
+    (client_row,) = facts.clients({workspace.id}).values()
     ways.update(client_row.connections)
     context = contexts.BatchContext(
         now=clock.now,

@@ -126,14 +126,19 @@ def _update_alike(
         return int(cursor.rowcount)
 
 
-def texts_in(column: sa.ColumnElement[Any], texts: Iterable[str]) -> sa.ColumnElement[bool]:
-    """``column`` is one of ``texts``: one bound value however many there are."""
-    return _InTexts(column, sa.literal(_json(list(texts)), sa.Text()))
-
-
 def ids_in(column: sa.ColumnElement[Any], ids: Iterable[int]) -> sa.ColumnElement[bool]:
     """``column`` is one of ``ids``: one bound value however many there are, so the statement stays cached."""
-    return _InIds(column, sa.literal(list(ids), _Ids()))
+    return _In(column, sa.literal(list(ids), _Ids()))
+
+
+def ids_named(column: sa.ColumnElement[Any], name: str = "ids") -> sa.ColumnElement[bool]:
+    """As :func:`ids_in`, for a statement that is made once: the ids are given under ``name`` when it is executed."""
+    return _In(column, sa.bindparam(name, type_=_Ids()))
+
+
+def texts_named(column: sa.ColumnElement[Any], name: str = "texts") -> sa.ColumnElement[bool]:
+    """As :func:`ids_named`, for texts."""
+    return _In(column, sa.bindparam(name, type_=_Texts()))
 
 
 def is_duplicate(error: BaseException, table: str) -> bool:
@@ -375,45 +380,50 @@ def _names(columns: Iterable[str]) -> str:
 # --- id lists ------------------------------------------------------------------------------------------------
 
 
-class _Ids(sa.types.TypeDecorator[list[int]]):
-    """A list of ids as one bound text: an array's on PostgreSQL, JSON on SQLite."""
+class _Ids(sa.types.TypeDecorator[Iterable[int]]):
+    """Ids as one bound text: an array's on PostgreSQL, JSON on SQLite."""
 
     impl = sa.Text
     cache_ok = True
 
-    def process_bind_param(self, value: list[int] | None, dialect: sa.Dialect) -> Any:
-        return _pg_array(value or ()) if dialect.name == "postgresql" else json.dumps(value)
+    def process_bind_param(self, value: Iterable[int] | None, dialect: sa.Dialect) -> str:
+        return _pg_array(value or ()) if dialect.name == "postgresql" else json.dumps(list(value or ()))
 
 
-class _InIds(sa.sql.expression.ColumnElement[bool]):
+class _Texts(sa.types.TypeDecorator[Iterable[str]]):
+    """Texts as one bound text: JSON."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Iterable[str] | None, dialect: sa.Dialect) -> str:
+        return _json(list(value or ()))
+
+
+class _In(sa.sql.expression.ColumnElement[bool]):
     inherit_cache = True
     type = sa.Boolean()
     _traverse_internals = [
         ("column", sa.sql.visitors.InternalTraversal.dp_clauseelement),
-        ("ids", sa.sql.visitors.InternalTraversal.dp_clauseelement),
+        ("values", sa.sql.visitors.InternalTraversal.dp_clauseelement),
     ]
 
-    def __init__(self, column: sa.ColumnElement[Any], ids: sa.ColumnElement[Any]):
-        self.column, self.ids = column, ids
+    def __init__(self, column: sa.ColumnElement[Any], values: sa.BindParameter[Any]):
+        self.column, self.values = column, values
 
 
-@compiles(_InIds)
-def _in_json(element: _InIds, compiler: Any, **kw: Any) -> str:
-    return f"{compiler.process(element.column, **kw)} IN (SELECT value FROM json_each({compiler.process(element.ids, **kw)}))"
+@compiles(_In)
+def _in_json(element: _In, compiler: Any, **kw: Any) -> str:
+    values = compiler.process(element.values, **kw)
+    return f"{compiler.process(element.column, **kw)} IN (SELECT value FROM json_each({values}))"
 
 
-@compiles(_InIds, "postgresql")
-def _in_array(element: _InIds, compiler: Any, **kw: Any) -> str:
+@compiles(_In, "postgresql")
+def _in_array(element: _In, compiler: Any, **kw: Any) -> str:
     """A set to join with, not ``= ANY (array)``: a prepared plan would look through the array for every row."""
-    ids = f"CAST({compiler.process(element.ids, **kw)} AS BIGINT[])"
-    return f"{compiler.process(element.column, **kw)} IN (SELECT unnest({ids}))"
-
-
-class _InTexts(_InIds):
-    inherit_cache = True
-
-
-@compiles(_InTexts, "postgresql")
-def _in_texts(element: _InTexts, compiler: Any, **kw: Any) -> str:
-    texts = f"CAST({compiler.process(element.ids, **kw)} AS JSON)"
-    return f"{compiler.process(element.column, **kw)} IN (SELECT json_array_elements_text({texts}))"
+    values = compiler.process(element.values, **kw)
+    if isinstance(element.values.type, _Ids):
+        found = f"unnest(CAST({values} AS BIGINT[]))"
+    else:
+        found = f"json_array_elements_text(CAST({values} AS JSON))"
+    return f"{compiler.process(element.column, **kw)} IN (SELECT {found})"

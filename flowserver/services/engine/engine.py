@@ -8,43 +8,27 @@ from __future__ import annotations
 import gc
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 import structlog
-from flask import current_app
 
 from flowserver import clock, jobqueue
 from flowserver.domain import context as ctx
-from flowserver.domain import definition, people, planner
-from flowserver.domain.steps import Contact, Fact, Item, Sent
+from flowserver.domain import definition, planner
+from flowserver.domain.steps import Contact, Item
 from flowserver.errors import Invalid
 from flowserver.extensions import db
-from flowserver.models import (
-    Connection,
-    ContactTag,
-    Decision,
-    Enrollment,
-    Event,
-    Field,
-    Flow,
-    FlowVersion,
-    Membership,
-    Message,
-    Suppression,
-    Tag,
-    User,
-    Workspace,
-)
 from flowserver.models import Contact as ContactRow
-from flowserver.nodes.catalogue import actions, triggers
+from flowserver.models import ContactTag, Decision, Enrollment, Membership, Tag
 from flowserver.services.engine import bulk, flow_state
+from flowserver.services.engine.facts import Facts
+from flowserver.services.engine.versions import compiled
 
 log = structlog.get_logger()
 
@@ -76,21 +60,6 @@ _ENROLLMENT_COLUMNS = (
     "label",
     "outcome",
 )
-
-
-def compiled(version_id: int) -> definition.Compiled:
-    """The compiled form of a published version; versions never change, so the application keeps it.
-
-    Raises :class:`Invalid` when this release cannot read it any more.
-    """
-    kept: dict[int, definition.Compiled] = current_app.extensions.setdefault("versions", {})
-    if version_id not in kept:
-        t = FlowVersion.__table__.c
-        raw = db.session.execute(sa.select(t.definition).where(t.id == version_id)).scalar_one()
-        if len(kept) > 500:
-            kept.clear()
-        kept[version_id] = definition.compile(raw, triggers(), actions())
-    return kept[version_id]
 
 
 # --- the job -----------------------------------------------------------------------------------------------
@@ -186,20 +155,6 @@ def _attempt(now: datetime, most: int, only: list[int] | None, claimed: list[int
 
 
 @dataclass(slots=True)
-class Facts:
-    """What a batch knows beside its contacts, loaded with one query per kind of fact.
-
-    ``suppressed`` (by client: channel, address) and ``recent`` are filled when the first step asks for them.
-    """
-
-    flows: Mapping[int, Any]
-    clients: Mapping[int, ctx.Client]
-    owners: Mapping[int, str]
-    suppressed: dict[int, set[tuple[str, str]]] = field(default_factory=lambda: defaultdict(set))
-    recent: dict[tuple[int, str], list[datetime]] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
 class Decided:
     """What a batch wants written."""
 
@@ -213,11 +168,8 @@ def decide(now: datetime, rows: Sequence[Any]) -> Decided:
     """Walk all claimed rows through their flows in memory; nothing is written."""
     decided = Decided()
     versions = _versions(rows, decided)
-    needs: frozenset[str] = frozenset().union(*(flow.needs for flow in versions.values()))
-    contacts = _contacts(rows)
-    facts = _facts(rows, contacts, needs)
-    items = _items(rows, contacts)
-    load = _Loader(now, rows, contacts, items, facts)
+    items = _items(rows, _contacts(rows))
+    facts = Facts(now, items, "fields" in frozenset().union(*(flow.needs for flow in versions.values())))
     for version_id, group in items.items():
         flow = facts.flows.get(group[0].flow_id)
         if flow is None or flow.state not in ("active", "paused"):
@@ -227,7 +179,7 @@ def decide(now: datetime, rows: Sequence[Any]) -> Decided:
         elif version_id not in versions or (flow.state == "paused" and flow.pause_mode != "skip"):
             decided.held += [item.enrollment_id for item in group]
         else:
-            context = _context(now, flow, version_id, facts, decided.wishes, load)
+            context = _context(now, flow, version_id, facts, decided.wishes)
             decided.places += planner.walk(versions[version_id], group, context)
     return decided
 
@@ -244,9 +196,7 @@ def _versions(rows: Sequence[Any], decided: Decided) -> dict[int, definition.Com
     return found
 
 
-def _context(
-    now: datetime, flow: Any, version_id: int, facts: Facts, wishes: ctx.Wishes, load: _Loader
-) -> ctx.BatchContext:
+def _context(now: datetime, flow: Any, version_id: int, facts: Facts, wishes: ctx.Wishes) -> ctx.BatchContext:
     client = facts.clients[flow.workspace_id]
     return ctx.BatchContext(
         now=now,
@@ -258,55 +208,8 @@ def _context(
         recent=facts.recent,
         owners=facts.owners,
         skip_sends=flow.state == "paused" and flow.pause_mode == "skip",
-        load=load,
+        load=facts.load,
     )
-
-
-class _Loader:
-    """Fetches a kind of fact for the whole batch when the first step asks for it, and once only."""
-
-    def __init__(
-        self,
-        now: datetime,
-        rows: Sequence[Any],
-        contacts: Mapping[int, Contact],
-        items: Mapping[int, list[Item]],
-        facts: Facts,
-    ):
-        self.now, self.rows, self.contacts, self.facts = now, rows, contacts, facts
-        self.items = [item for group in items.values() for item in group]
-        self._ways: dict[str, Callable[[], None]] = {
-            "tags": lambda: _load_tags(contacts),
-            "lists": lambda: _load_lists(contacts),
-            "suppression": self._suppression,
-            "caps": self._caps,
-            "messages": self._messages,
-            "events": self._events,
-        }
-
-    def __call__(self, needs: Iterable[str]) -> None:
-        for kind in needs:
-            way = self._ways.pop(kind, None)
-            if way is not None:
-                way()
-
-    def _suppression(self) -> None:
-        for workspace_id, channel, address in _suppressed(self.contacts.values()):
-            self.facts.suppressed[workspace_id].add((channel, address))
-
-    def _caps(self) -> None:
-        if any(client.cap_day is not None or client.cap_week is not None for client in self.facts.clients.values()):
-            self.facts.recent.update(_recent(self.now, self.contacts))
-
-    def _messages(self) -> None:
-        found = _messages([row[0] for row in self.rows if row[3]])
-        for item in self.items:
-            item.messages = {**found.get(item.enrollment_id, {}), **item.messages}
-
-    def _events(self) -> None:
-        found = _events(self.rows)
-        for item in self.items:
-            item.events = found.get(item.contact.id, ())
 
 
 def _contacts(rows: Sequence[Any]) -> dict[int, Contact]:
@@ -326,178 +229,6 @@ def _items(rows: Sequence[Any], contacts: Mapping[int, Contact]) -> dict[int, li
     for run, flow_id, version_id, step, visit, parked_at, data, contact_id, *_ in rows:
         items[version_id].append(Item(run, contacts[contact_id], flow_id, step, visit, parked_at, data or {}))
     return items
-
-
-def _facts(rows: Sequence[Any], contacts: Mapping[int, Contact], needs: frozenset[str]) -> Facts:
-    """What every batch must know."""
-    owners = {contact.owner_id for contact in contacts.values() if contact.owner_id}
-    return Facts(
-        flows=_flows({row[1] for row in rows}),
-        clients=_clients({contact.workspace_id for contact in contacts.values()}, "fields" in needs),
-        owners=_owners(owners) if owners else {},
-    )
-
-
-def _flows(ids: Iterable[int]) -> dict[int, Any]:
-    t = Flow.__table__.c
-    query = sa.select(t.id, t.workspace_id, t.state, t.pause_mode).where(bulk.ids_in(t.id, ids))
-    return {row.id: row for row in db.session.connection().execute(query)}
-
-
-def _clients(ids: set[int], with_fields: bool) -> dict[int, ctx.Client]:
-    connection = db.session.connection()
-    t, k = Workspace.__table__.c, Connection.__table__.c
-    ways: dict[int, dict[str, int]] = defaultdict(dict)
-    query = (
-        sa.select(k.workspace_id, k.channel, k.id).where(bulk.ids_in(k.workspace_id, ids), k.is_default).order_by(k.id)
-    )
-    for workspace_id, channel, connection_id in connection.execute(query):
-        ways[workspace_id].setdefault(channel, connection_id)
-    heard = _heard(ids)
-    fields = _fields(ids) if with_fields else {}
-    columns = (t.id, t.time_zone, t.quiet_from, t.quiet_until, t.cap_day, t.cap_week, t.notify_email)
-    return {
-        row.id: ctx.Client(
-            row.id,
-            ZoneInfo(row.time_zone),
-            row.quiet_from,
-            row.quiet_until,
-            row.cap_day,
-            row.cap_week,
-            ways[row.id],
-            row.notify_email,
-            heard[row.id],
-            fields.get(row.id, {}),
-            people.Customs.of(row.country, row.locale),
-        )
-        for row in connection.execute(sa.select(*columns, t.country, t.locale).where(bulk.ids_in(t.id, ids)))
-    }
-
-
-def _fields(ids: set[int]) -> dict[int, dict[str, tuple[str, tuple[str, ...]]]]:
-    """The custom fields of these clients, so that what a step writes has the field's type."""
-    t = Field.__table__.c
-    found: dict[int, dict[str, tuple[str, tuple[str, ...]]]] = defaultdict(dict)
-    query = sa.select(t.workspace_id, t.key, t.type, t.choices).where(bulk.ids_in(t.workspace_id, ids))
-    for workspace_id, key, type_, choices in db.session.connection().execute(query):
-        found[workspace_id][key] = (type_, tuple(choices or ()))
-    return found
-
-
-def _heard(ids: set[int]) -> dict[int, frozenset[str]]:
-    """Event types that live flows of these clients start with or wait for."""
-    t = Flow.__table__.c
-    query = sa.select(t.workspace_id, t.version_id).where(
-        bulk.ids_in(t.workspace_id, ids), t.state.in_(("active", "paused")), t.version_id.is_not(None)
-    )
-    found: dict[int, frozenset[str]] = defaultdict(frozenset)
-    for workspace_id, version_id in db.session.connection().execute(query).all():
-        found[workspace_id] |= _hears(version_id)
-    return found
-
-
-def _hears(version_id: int) -> frozenset[str]:
-    """Event types that a version starts with or waits for; kept beside the compiled versions, but smaller."""
-    kept: dict[int, frozenset[str]] = current_app.extensions.setdefault("hears", {})
-    if version_id not in kept:
-        try:
-            flow = compiled(version_id)
-        except Invalid:  # it is paused as soon as somebody in it is due
-            return frozenset()
-        kept[version_id] = frozenset(flow.trigger.listens_to).union(*(s.node.hears() for s in flow.steps.values()))
-    return kept[version_id]
-
-
-def _load_tags(contacts: Mapping[int, Contact]) -> None:
-    link, tag = ContactTag.__table__, Tag.__table__
-    query = (
-        sa.select(link.c.contact_id, tag.c.name)
-        .select_from(link.join(tag, tag.c.id == link.c.tag_id))
-        .where(bulk.ids_in(link.c.contact_id, contacts))
-    )
-    for contact_id, name in db.session.connection().execute(query):
-        contacts[contact_id].tags.add(name)
-
-
-def _load_lists(contacts: Mapping[int, Contact]) -> None:
-    t = Membership.__table__.c
-    query = sa.select(t.contact_id, t.list_id).where(bulk.ids_in(t.contact_id, contacts))
-    for contact_id, list_id in db.session.connection().execute(query):
-        contacts[contact_id].lists.add(list_id)
-
-
-def _suppressed(contacts: Collection[Contact]) -> Iterator[Any]:
-    """``(workspace, channel, address)`` of this batch's addresses that stand on a suppression list."""
-    s = Suppression.__table__.c
-    workspaces = {contact.workspace_id for contact in contacts}
-    emails = [contact.email for contact in contacts if contact.email]
-    phones = [contact.phone for contact in contacts if contact.phone]
-    for channel, addresses in (("email", emails), ("sms", phones)):
-        query = sa.select(s.workspace_id, s.channel, s.address).where(
-            bulk.ids_in(s.workspace_id, workspaces), s.channel == channel, bulk.texts_in(s.address, addresses)
-        )
-        yield from db.session.connection().execute(query)
-
-
-def _recent(now: datetime, contacts: Mapping[int, Contact]) -> dict[tuple[int, str], list[datetime]]:
-    """Marketing messages of the last eight days, for the message limit."""
-    t = Message.__table__.c
-    query = sa.select(t.contact_id, t.channel, t.planned_at).where(
-        bulk.ids_in(t.contact_id, contacts),
-        t.planned_at >= now - timedelta(days=8),
-        t["class"] == "marketing",
-        t.kind == "flow",
-        t.state.not_in(("skipped", "failed", "bounced")),
-    )
-    found: dict[tuple[int, str], list[datetime]] = defaultdict(list)
-    for contact_id, channel, planned_at in db.session.connection().execute(query):
-        found[contact_id, channel].append(planned_at)
-    return found
-
-
-def _owners(ids: Iterable[int]) -> dict[int, str]:
-    t = User.__table__.c
-    query = sa.select(t.id, t.email).where(bulk.ids_in(t.id, ids), t.active)
-    return {row.id: row.email for row in db.session.connection().execute(query)}
-
-
-def _messages(ids: Sequence[int]) -> dict[int, dict[str, Sent]]:
-    """What became of each enrollment's messages, by step; the last visit counts."""
-    t = Message.__table__.c
-    query = (
-        sa.select(
-            t.enrollment_id,
-            t.step,
-            t.state,
-            t.planned_at,
-            t.accepted_at,
-            t.delivered_at,
-            t.failed_at,
-            t.opened_at,
-            t.clicked_at,
-        )
-        .where(bulk.ids_in(t.enrollment_id, ids), t.kind == "flow")
-        .order_by(t.enrollment_id, t.visit)
-    )
-    found: dict[int, dict[str, Sent]] = defaultdict(dict)
-    for enrollment_id, step, *sent in db.session.connection().execute(query):
-        found[enrollment_id][step] = Sent(*sent)
-    return found
-
-
-def _events(rows: Sequence[Any]) -> dict[int, list[Fact]]:
-    """Events of contacts who had parked, since the first of them did."""
-    parked = [(row[len(_RUN)], row[5]) for row in rows if row[5]]
-    if not parked:
-        return {}
-    t = Event.__table__.c
-    query = sa.select(t.contact_id, t.type, t.at, t.subject, t.data).where(
-        bulk.ids_in(t.contact_id, {contact for contact, _ in parked}), t.at >= min(since for _, since in parked)
-    )
-    found: dict[int, list[Fact]] = defaultdict(list)
-    for contact_id, *fact in db.session.connection().execute(query):
-        found[contact_id].append(Fact(*fact))
-    return found
 
 
 # --- writing -----------------------------------------------------------------------------------------------

@@ -1,0 +1,191 @@
+"""What a batch knows beside its contacts: one query per kind of fact for all of them, asked when the first step needs it.
+
+The statements are made once: putting one together costs more than its answer.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from flowserver.domain import context as ctx
+from flowserver.domain import people
+from flowserver.domain.steps import Contact, Fact, Item, Sent
+from flowserver.extensions import db
+from flowserver.models import (
+    Connection,
+    ContactTag,
+    Event,
+    Field,
+    Flow,
+    Membership,
+    Message,
+    Suppression,
+    Tag,
+    User,
+    Workspace,
+)
+from flowserver.services.engine import bulk
+from flowserver.services.engine.versions import hears
+
+COUNTED = timedelta(days=8)  # how far back the message limit looks: a week of calendar days, wherever it begins
+
+_F, _W, _K, _D = (table.__table__.c for table in (Flow, Workspace, Connection, Field))
+_T, _G, _L, _S = (table.__table__.c for table in (ContactTag, Tag, Membership, Suppression))
+_M, _V, _U = (table.__table__.c for table in (Message, Event, User))
+
+_FLOWS = sa.select(_F.id, _F.workspace_id, _F.state, _F.pause_mode).where(bulk.ids_named(_F.id))
+_CLIENTS = sa.select(
+    *(_W.id, _W.time_zone, _W.quiet_from, _W.quiet_until, _W.cap_day, _W.cap_week, _W.notify_email),
+    *(_W.country, _W.locale),
+).where(bulk.ids_named(_W.id))
+_WAYS = (
+    sa.select(_K.workspace_id, _K.channel, _K.id).where(bulk.ids_named(_K.workspace_id), _K.is_default).order_by(_K.id)
+)
+_LIVE = sa.select(_F.workspace_id, _F.version_id).where(
+    bulk.ids_named(_F.workspace_id), _F.state.in_(("active", "paused")), _F.version_id.is_not(None)
+)
+_FIELDS = sa.select(_D.workspace_id, _D.key, _D.type, _D.choices).where(bulk.ids_named(_D.workspace_id))
+_OWNERS = sa.select(_U.id, _U.email).where(bulk.ids_named(_U.id), _U.active)
+_TAGS = (
+    sa.select(_T.contact_id, _G.name)
+    .select_from(ContactTag.__table__.join(Tag.__table__, _G.id == _T.tag_id))
+    .where(bulk.ids_named(_T.contact_id))
+)
+_LISTS = sa.select(_L.contact_id, _L.list_id).where(bulk.ids_named(_L.contact_id))
+_SUPPRESSED = sa.select(_S.workspace_id, _S.address).where(
+    bulk.ids_named(_S.workspace_id), _S.channel == sa.bindparam("channel"), bulk.texts_named(_S.address)
+)
+_RECENT = sa.select(_M.contact_id, _M.channel, _M.planned_at).where(
+    bulk.ids_named(_M.contact_id),
+    _M.planned_at >= sa.bindparam("since"),
+    _M["class"] == "marketing",
+    _M.kind == "flow",
+    _M.state.not_in(("skipped", "failed", "bounced")),
+)
+_SENT = (
+    sa.select(
+        *(_M.enrollment_id, _M.step, _M.state, _M.planned_at, _M.accepted_at, _M.delivered_at, _M.failed_at),
+        *(_M.opened_at, _M.clicked_at),
+    )
+    .where(bulk.ids_named(_M.enrollment_id), _M.kind == "flow")
+    .order_by(_M.enrollment_id, _M.visit)
+)
+_EVENTS = sa.select(_V.contact_id, _V.type, _V.at, _V.subject, _V.data).where(
+    bulk.ids_named(_V.contact_id), _V.at >= sa.bindparam("since")
+)
+
+
+class Facts:
+    """The facts of one batch. ``items`` by version; flows, clients and owners are there from the beginning.
+
+    :meth:`load` fetches the others and puts them where nodes look: on contacts, on items, into ``suppressed`` (by
+    client: channel and address) and ``recent``.
+    """
+
+    def __init__(self, now: datetime, items: Mapping[int, list[Item]], with_fields: bool):
+        self.now = now
+        self.items = [item for group in items.values() for item in group]
+        self._begun = [item.enrollment_id for item in self.items if item.step]
+        self._parked = [(item.contact.id, item.parked_at) for item in self.items if item.parked_at]
+        self.contacts: dict[int, Contact] = {item.contact.id: item.contact for item in self.items}
+        self.flows = {row.id: row for row in _ask(_FLOWS, {item.flow_id for item in self.items})}
+        self.clients = clients({contact.workspace_id for contact in self.contacts.values()}, with_fields)
+        owners = {contact.owner_id for contact in self.contacts.values() if contact.owner_id}
+        self.owners: dict[int, str] = {row.id: row.email for row in _ask(_OWNERS, owners)} if owners else {}
+        self.suppressed: dict[int, set[tuple[str, str]]] = defaultdict(set)
+        self.recent: dict[tuple[int, str], list[datetime]] = defaultdict(list)
+        self._left: dict[str, Callable[[], None]] = {
+            "tags": self._tags,
+            "lists": self._lists,
+            "suppression": self._suppression,
+            "caps": self._caps,
+            "messages": self._messages,
+            "events": self._events,
+        }
+
+    def load(self, needs: Iterable[str]) -> None:
+        """Fetch these kinds of facts for the whole batch, unless they are there."""
+        for kind in needs:
+            way = self._left.pop(kind, None)
+            if way is not None:
+                way()
+
+    def _tags(self) -> None:
+        for contact_id, name in _ask(_TAGS, self.contacts):
+            self.contacts[contact_id].tags.add(name)
+
+    def _lists(self) -> None:
+        for contact_id, list_id in _ask(_LISTS, self.contacts):
+            self.contacts[contact_id].lists.add(list_id)
+
+    def _suppression(self) -> None:
+        """Which of the batch's addresses stand on their client's suppression list."""
+        for channel, name in (("email", "email"), ("sms", "phone")):
+            addresses = [address for contact in self.contacts.values() if (address := getattr(contact, name))]
+            for workspace_id, address in _ask(_SUPPRESSED, self.clients, channel=channel, texts=addresses):
+                self.suppressed[workspace_id].add((channel, address))
+
+    def _caps(self) -> None:
+        """Marketing messages that count for the message limit."""
+        if any(client.cap_day is not None or client.cap_week is not None for client in self.clients.values()):
+            for contact_id, channel, planned_at in _ask(_RECENT, self.contacts, since=self.now - COUNTED):
+                self.recent[contact_id, channel].append(planned_at)
+
+    def _messages(self) -> None:
+        """What became of each run's messages, by step; the last visit counts."""
+        found: dict[int, dict[str, Sent]] = defaultdict(dict)
+        for run, step, *sent in _ask(_SENT, self._begun):
+            found[run][step] = Sent(*sent)
+        for item in self.items:
+            item.messages = {**found.get(item.enrollment_id, {}), **item.messages}
+
+    def _events(self) -> None:
+        """Events of contacts who had parked, since the first of them did."""
+        if not self._parked:
+            return
+        since = min(parked_at for _, parked_at in self._parked)
+        found: dict[int, list[Fact]] = defaultdict(list)
+        for contact_id, *fact in _ask(_EVENTS, {contact_id for contact_id, _ in self._parked}, since=since):
+            found[contact_id].append(Fact(*fact))
+        for item in self.items:
+            item.events = found.get(item.contact.id, ())
+
+
+def clients(ids: Iterable[int], with_fields: bool = False) -> dict[int, ctx.Client]:
+    """What the engine must know of these clients; ``with_fields``: the types of their custom fields too."""
+    ids = set(ids)
+    ways: dict[int, dict[str, int]] = defaultdict(dict)
+    for workspace_id, channel, connection_id in _ask(_WAYS, ids):
+        ways[workspace_id].setdefault(channel, connection_id)
+    heard: dict[int, frozenset[str]] = defaultdict(frozenset)
+    for workspace_id, version_id in _ask(_LIVE, ids).all():
+        heard[workspace_id] |= hears(version_id)
+    fields: dict[int, dict[str, tuple[str, tuple[str, ...]]]] = defaultdict(dict)
+    for workspace_id, key, type_, choices in _ask(_FIELDS, ids) if with_fields else ():
+        fields[workspace_id][key] = (type_, tuple(choices or ()))
+    return {
+        row.id: ctx.Client(
+            id=row.id,
+            zone=ZoneInfo(row.time_zone),
+            quiet_from=row.quiet_from,
+            quiet_until=row.quiet_until,
+            cap_day=row.cap_day,
+            cap_week=row.cap_week,
+            connections=ways[row.id],
+            notify_email=row.notify_email,
+            heard=heard[row.id],
+            fields=fields[row.id],
+            customs=people.Customs.of(row.country, row.locale),
+        )
+        for row in _ask(_CLIENTS, ids)
+    }
+
+
+def _ask(statement: sa.Select[Any], ids: Iterable[int], **given: Any) -> Any:
+    return db.session.connection().execute(statement, {"ids": ids, **given})
