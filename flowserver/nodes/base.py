@@ -147,11 +147,20 @@ class NodeForm(wtforms.Form):
     """Labels and widgets for a node's settings; the rules stay in ``Settings``.
 
     ``elsewhere`` names settings that a page of their own asks for (the text of a message, the rule of a branch).
+    ``asks`` names the field that asks for a setting, where it is called otherwise: ``{"until.time": "time"}``.
     ``shows`` says which answer a question follows: ``{"date": "kind=date", "time": "kind=time|date"}``.
     """
 
     elsewhere: ClassVar[frozenset[str]] = frozenset()
+    asks: ClassVar[Mapping[str, str]] = {}
     shows: ClassVar[Mapping[str, str]] = {}
+
+    def field_for(self, path: str) -> wtforms.Field | None:
+        """The field at which to say what is wrong with the setting at ``path`` (``until.time``); ``None``: none of them."""
+        fields = {field.short_name: field for field in self}
+        parts = path.split(".")
+        ways = [".".join(parts[:n]) for n in range(len(parts), 0, -1)]
+        return next((fields[name] for name in (self.asks.get(way, way) for way in ways) if name in fields), None)
 
     def to_settings(self) -> dict[str, Any]:
         """What was filled in, in the shape of the settings; empty optional answers are left out."""

@@ -16,6 +16,7 @@ import wtforms
 from werkzeug.datastructures import MultiDict
 
 import flowserver
+from flowserver.blueprints.flows.forms import by_path
 from flowserver.domain.definition import LANES, STEP_KEYS, TRIGGER_KEYS
 from flowserver.domain.steps import EVENTS, Fact, Go, Leave, Park, Sent
 from flowserver.errors import flat
@@ -180,6 +181,15 @@ def test_bad_settings_get_an_answer_in_our_words(kind, cls):
 
 
 @every
+def test_every_mistake_is_said_at_a_field_of_the_form(kind, cls):
+    for full in samples(kind, cls):
+        for raw in (*spoilt(cls, full), *partly(full)):
+            for path, _ in by_path(cls.checked(raw)[1]):
+                asked = cls.Form().field_for(path) is not None
+                assert asked or path.split(".")[0] in {*cls.Form.elsewhere, "no_such_setting"}, path
+
+
+@every
 def test_a_newer_revision_is_refused_and_every_older_one_read(kind, cls):
     for revision in (0, -1, cls.revision + 1, "x", None, cls.revision == 1, 1.5, []):
         assert cls.checked({}, revision)[1]
@@ -280,7 +290,12 @@ def test_every_reason_it_gives_has_words(cls):
     said = {**timeline.REASONS, **cls.reasons}
     for full in samples("actions", cls):
         node = cls(cls.load(full))
-        for ctx in (context(), context(connections={}), context(skip_sends=True), context(quiet_from="00:00", quiet_until="23:59")):
+        for ctx in (
+            context(),
+            context(connections={}),
+            context(skip_sends=True),
+            context(quiet_from="00:00", quiet_until="23:59"),
+        ):
             for outcome in node.execute(crowd(), ctx):
                 code = getattr(outcome, "skipped", None) or getattr(outcome, "reason", None)
                 assert code is None or code in said, f"add {code!r} to `reasons`"

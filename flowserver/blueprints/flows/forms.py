@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import wtforms
@@ -12,7 +12,7 @@ from flowserver.blueprints.say import message, say
 from flowserver.domain import duration
 from flowserver.errors import Invalid, flat
 from flowserver.nodes import catalogue
-from flowserver.nodes.base import DurationField, Names, Trigger
+from flowserver.nodes.base import DurationField, Names, NodeForm, Trigger
 from flowserver.services.flows import options
 from flowserver.text import N_, Text
 
@@ -20,12 +20,21 @@ from flowserver.text import N_, Text
 def put_errors(form: wtforms.Form, messages: Mapping[str, Any]) -> None:
     """Put messages by setting at the form's fields; what fits no field stands in the summary."""
     fields = {field.short_name: field for field in form}
-    for name, texts in messages.items():
-        field = fields.get(str(name).split(".")[0])
+    for path, texts in by_path(messages):
+        field = form.field_for(path) if isinstance(form, NodeForm) else fields.get(path.split(".")[0])
         if field is None:
-            form.form_errors = [*form.form_errors, *flat(texts)]
+            form.form_errors = [*form.form_errors, *texts]
         else:
-            field.errors = [*field.errors, *flat(texts)]
+            field.errors = [*field.errors, *texts]
+
+
+def by_path(messages: Mapping[str, Any], start: str = "") -> Iterator[tuple[str, list[str]]]:
+    """Nested messages as ``(path, texts)``: ``{"until": {"time": [...]}}`` is ``until.time``."""
+    for name, texts in messages.items():
+        if isinstance(texts, Mapping):
+            yield from by_path(texts, f"{start}{name}.")
+        else:
+            yield f"{start}{name}", flat(texts)
 
 
 class Fields(list[wtforms.Field]):

@@ -64,7 +64,9 @@ class SetField(Action):
             length(NAMES.get(data["field"], people.TEXT_LENGTH), "value")(value)
 
     class Form(NodeForm):
+        asks = {"add": "value", "clear": "way", "today": "way"}
         shows = {"value": "way=value|add"}
+
         field = ChoiceOf(N_("Field"), source="field")
         way = wtforms.RadioField(
             N_("What to do"),

@@ -72,7 +72,9 @@ class Wait(Action):
                 raise ma.ValidationError(N_("Say how long to wait, or until when"), "for")
 
     class Form(NodeForm):
+        asks = {"until": "time", "until.weekday": "weekday", "until.date": "date", "until.time": "time"}
         shows = {"for": "kind=for", "weekday": "kind=weekday", "date": "kind=date", "time": "kind=time|weekday|date"}
+
         kind = wtforms.RadioField(
             N_("How to wait"),
             choices={
