@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
+import jinja2
 import pytest
 import sqlalchemy as sa
 import structlog
@@ -55,6 +56,23 @@ def pytest_report_header() -> str:
     if not (shutil.which("chromium") or shutil.which("google-chrome")):
         left_out.append("browser tests (install chromium)")
     return f"databases: {', '.join(databases())}" + (f"; left out: {'; '.join(left_out)}" if left_out else "")
+
+
+class _Templates(jinja2.BytecodeCache):
+    """Compiled templates, kept from one test's application to the next."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        if bucket.key in self.kept:
+            bucket.bytecode_from_string(self.kept[bucket.key])
+
+    def dump_bytecode(self, bucket: jinja2.bccache.Bucket) -> None:
+        self.kept[bucket.key] = bucket.bytecode_to_string()
+
+
+TEMPLATES = _Templates()
 
 
 class RecordingQueue:
@@ -138,6 +156,7 @@ def app(database_url: str, tmp_path: Path, queue: RecordingQueue) -> Iterator:
         extra={"queue": queue},
     )
     app = create_app(config, pages=not os.environ.get("FLOWSERVER_TEST_BARE"))
+    app.jinja_env.bytecode_cache = TEMPLATES
     app.test_client_class = Browser
     with app.app_context():
         yield app
