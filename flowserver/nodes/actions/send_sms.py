@@ -12,9 +12,14 @@ from marshmallow import fields, validate
 from flowserver.domain import sms
 from flowserver.domain.steps import Context, Item, Outcome
 from flowserver.nodes import base
-from flowserver.nodes.actions.send_email import CLASSES, outcome
+from flowserver.nodes.actions.send_email import outcome
 from flowserver.nodes.base import Action, Names, NodeForm, Problem, fix, length
 from flowserver.text import N_, Text
+
+CLASSES = [
+    ("marketing", N_("Marketing: needs consent, and STOP as an answer ends it")),
+    ("service", N_("Service: order, account, appointment")),
+]
 
 
 class SendSms(Action):
