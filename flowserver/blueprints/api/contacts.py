@@ -10,7 +10,10 @@ from flask import url_for
 from flowserver.blueprints.api import paging, problems
 from flowserver.blueprints.api.kit import ID, Answer, Resource, unchanged
 from flowserver.blueprints.api.schemas import contacts as schemas
-from flowserver.services.people import browse, contacts, intake
+from flowserver.blueprints.say import say
+from flowserver.errors import Invalid
+from flowserver.services.people import browse, contacts, intake, why
+from flowserver.text import N_
 
 resource = Resource("Contacts", 10, "People who get messages, with their tags, lists and consent.")
 
@@ -305,3 +308,48 @@ def change_consent(contact_id: int, body: Mapping[str, Any]) -> Any:
         at=body.get("at"),
     )
     return one(contact_id)
+
+
+# --- why -------------------------------------------------------------------------------------------------
+
+
+@resource.reads(
+    f"{ONE}/why",
+    query=schemas.WhyQuery,
+    shows=schemas.Why,
+    example={
+        "kind": "warn",
+        "title": "This e-mail was not sent",
+        "text": "",
+        "at": "2026-05-04T09:10:00Z",
+        "checks": [
+            {"state": "ok", "title": "Has an e-mail address", "text": "ada@example.com", "at": None},
+            {"state": "bad", "title": "Has consent for e-mails", "text": "Nobody ever gave it", "at": None},
+        ],
+    },
+)
+def explain_message(contact_id: int, query: Mapping[str, Any]) -> Any:
+    """Explain why a contact got a message, or did not.
+
+    Ask for a `message`, or for the `step` of a `flow` that never reached the contact. The answer lists the checks in
+    the order they are made, up to the one that said no, in the language of `Accept-Language`.
+    """
+    contact = contacts.get(contact_id)
+    found = why.explain(contact, _question(query))
+    return {
+        "kind": found.kind,
+        "title": say(found.title),
+        "text": say(found.text),
+        "at": found.at,
+        "checks": [
+            {"state": one.state, "title": say(one.title), "text": say(one.text), "at": one.at} for one in found.checks
+        ],
+    }
+
+
+def _question(query: Mapping[str, Any]) -> str:
+    if "message" in query:
+        return str(query["message"])
+    if "flow" in query and "step" in query:
+        return f"{query['flow']}:{query['step']}"
+    raise Invalid({"message": [N_("Name a message, or a flow and a step")]})

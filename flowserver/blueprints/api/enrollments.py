@@ -10,7 +10,8 @@ import orjson
 from flowserver.blueprints.api import paging
 from flowserver.blueprints.api.kit import ID, Resource
 from flowserver.blueprints.api.schemas import enrollments as schemas
-from flowserver.services.people import browse
+from flowserver.blueprints.say import say
+from flowserver.services.people import browse, timeline
 
 resource = Resource("Enrollments", 70, "Passages of contacts through flows, with every decision on the way.")
 
@@ -40,10 +41,12 @@ EXAMPLE = {
         {
             "step": "welcome",
             "type": "send_email",
+            "what": "Hello there",
             "visit": 1,
             "at": "2026-05-04T09:10:00Z",
             "outcome": "next",
             "reason": None,
+            "why": "",
             "facts": {},
         }
     ],
@@ -95,17 +98,20 @@ def get_enrollment(enrollment_id: int) -> Any:
     The decisions come in the order they were made.
     """
     found = browse.enrollment(enrollment_id)
-    decisions = [_decision(one, found.types) for one in found.decisions]
+    decisions = [_decision(one, found.chapter) for one in found.decisions]
     return {**show(found.row), "data": found.row.data or {}, "decisions": decisions}
 
 
-def _decision(row: Any, types: Mapping[str, str]) -> dict[str, Any]:
+def _decision(row: Any, chapter: Any) -> dict[str, Any]:
+    step = chapter.compiled.steps.get(row.step) if chapter else None
     return {
         "step": row.step,
-        "type": types.get(row.step),
+        "type": step.type if step else None,
+        "what": say(chapter.about(row.step)) if step else "",
         "visit": row.visit,
         "at": row.at,
         "outcome": row.outcome,
         "reason": row.reason,
+        "why": say(timeline.reason(row.reason)),
         "facts": orjson.loads(row.facts) if row.facts else {},
     }

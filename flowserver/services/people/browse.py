@@ -14,7 +14,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from flowserver import extensions
-from flowserver.domain import definition as definitions
 from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import (
@@ -36,6 +35,7 @@ from flowserver.models import (
     Workspace,
 )
 from flowserver.services.people import contacts as people_of
+from flowserver.services.people.chapters import Chapter, Chapters
 from flowserver.text import N_, Text
 
 Query = sa.Select[*tuple[Any, ...]]
@@ -354,16 +354,16 @@ def enrollments(
 
 @dataclass(frozen=True)
 class Explained:
-    """One passage, every decision on it, and what its steps are called."""
+    """One passage, every decision on it, and the version it follows, which says what its steps are called."""
 
     row: Any
     decisions: list[Any]
-    types: Mapping[str, str]
+    chapter: Chapter | None
 
 
 def enrollment(enrollment_id: int) -> Explained:
     """A passage with its decisions, oldest first. Raises :class:`NotFound`."""
-    query = sa.select(*_ENROLLMENT, Enrollment.data, FlowVersion.definition).outerjoin(
+    query = sa.select(*_ENROLLMENT, Enrollment.data, Enrollment.version_id).outerjoin(
         FlowVersion, FlowVersion.id == Enrollment.version_id
     )
     row = _one(query.where(Enrollment.id == enrollment_id), N_("There is no such enrollment"))
@@ -373,9 +373,7 @@ def enrollment(enrollment_id: int) -> Explained:
         .order_by(Decision.id)
         .limit(MOST_DECISIONS)
     )
-    steps = (row.definition or {}).get("steps", [])
-    types = {step["key"]: step["type"] for _path, _depth, step in definitions.walk(steps)}
-    return Explained(row, list(db.session.execute(decided)), types)
+    return Explained(row, list(db.session.execute(decided)), Chapters([row.version_id]).get(row.version_id))
 
 
 _MESSAGE = (

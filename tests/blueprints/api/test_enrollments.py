@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flowserver.models import Engagement, Message
+from flowserver.services.engine import engine
 
 from .conftest import each
 from .test_door import problem
@@ -36,8 +37,6 @@ def walk(api, newsletter, clock, queue):
         for name in ("ada", "bob")
     ]
     clock.forward(minutes=10)
-    from flowserver.services.engine import engine
-
     engine.advance()
     return SimpleNamespace(flow=flow, ada=people[0], bob=people[1])
 
@@ -53,6 +52,49 @@ def test_an_enrollment_explains_itself(api, walk):
     decided = [(one["step"], one["type"], one["outcome"]) for one in found["decisions"]]
     assert ("phone", "if_else", "else") in decided and ("hello", "send_email", "next") in decided
     assert all(one["at"] == "2026-05-04T09:10:00Z" for one in found["decisions"])
+    assert {one["what"] for one in found["decisions"] if one["step"] == "hello"} == {"Hello"}
+
+
+def test_why_somebody_got_nothing_is_answered_in_words(api, walk, newsletter, clock, queue):
+    flow = {
+        "name": "News",
+        "trigger": {"type": "list_joined", "list": "Newsletter", "wait": {"minutes": 0}},
+        "steps": [{"key": "news", "type": "send_email", "subject": "News", "body": "<p>Hello</p>"}],
+    }
+    made = api.post("/flows", flow).json
+    assert api.post(f"/flows/{made['id']}/publish").status_code == 200
+    eve = api.post("/contacts", {"email": "eve@example.com", "lists": ["Newsletter"]}).json
+    engine.advance()
+    (message,) = api.get(f"/messages?contact={eve['id']}&flow={made['id']}").json["data"]
+    assert (message["state"], message["reason"]) == ("skipped", "no_consent")
+    enrollment = api.get(f"/enrollments/{message['enrollment_id']}").json
+    (skipped,) = [one for one in enrollment["decisions"] if one["outcome"] == "skipped"]
+    assert (skipped["reason"], skipped["why"]) == ("no_consent", "There is no consent for this channel")
+    for question in (f"message={message['id']}", f"flow={made['id']}&step=news"):
+        answer = api.get(f"/contacts/{eve['id']}/why?{question}").json
+        assert answer["kind"] == "warn" and answer["title"]
+        bad = [check["title"] for check in answer["checks"] if check["state"] == "bad"]
+        assert bad == ["Has consent for e-mails"]
+    never = api.get(f"/contacts/{walk.ada['id']}/why?flow={made['id']}&step=news").json
+    assert never["kind"] != "ok" and never["checks"]
+
+
+@each("query", ["", "flow=1", "step=x", "message=x", "message=0", "flow=1&step=" + "x" * 61, "who=1"])
+def test_bad_questions_are_named(api, walk, query):
+    problem(api.get(f"/contacts/{walk.ada['id']}/why?{query}"), 422, "invalid")
+
+
+def test_what_cannot_be_asked_is_not_found(api, walk):
+    theirs = api.get(f"/messages?contact={walk.bob['id']}").json["data"][0]["id"]
+    for query in (
+        f"message={theirs}",
+        "message=99999999",
+        f"message={2**63 - 1}",
+        "flow=99999999&step=hello",
+        f"flow={walk.flow['id']}&step=nothing",
+    ):
+        problem(api.get(f"/contacts/{walk.ada['id']}/why?{query}"), 404, "not-found")
+    problem(api.get("/contacts/99999999/why?message=1"), 404, "not-found")
 
 
 def test_enrollments_are_found_by_flow_contact_and_state(api, walk, clock):
@@ -66,8 +108,6 @@ def test_enrollments_are_found_by_flow_contact_and_state(api, walk, clock):
         and count("contact=99999999") == count("flow=99999999") == count("state=ended") == 0
     )
     clock.forward(days=3)
-    from flowserver.services.engine import engine
-
     engine.advance()
     (ended,) = api.get(f"/enrollments?contact={ada}&state=ended").json["data"]
     assert (ended["label"], ended["outcome"], ended["due_at"], ended["state"]) == (

@@ -174,3 +174,30 @@ class ConsentPage(fields.Shown):
 
     data = plain.List(plain.Nested(Consent))
     next = plain.String(allow_none=True)
+
+
+class WhyQuery(fields.Input):
+    """Which message: one that was planned, or the step of a flow that should have sent it."""
+
+    message = fields.Count(metadata={"description": "Id of a message."})
+    flow = fields.Count(metadata={"description": "Id of a flow, together with `step`."})
+    step = fields.Text(60, metadata={"description": "Key of the step.", "example": "welcome"})
+
+
+class Gate(fields.Shown):
+    """One thing that was checked."""
+
+    state = plain.String(metadata={"enum": ["ok", "bad", "skip"], "description": "skip: not checked any more."})
+    title = plain.String()
+    text = plain.String()
+    at = plain.DateTime(allow_none=True)
+
+
+class Why(fields.Shown):
+    """Why a contact got a message, or did not."""
+
+    kind = plain.String(metadata={"enum": ["ok", "warn", "info"], "description": "It went, it did not, not yet."})
+    title = plain.String()
+    text = plain.String()
+    at = plain.DateTime(allow_none=True)
+    checks = plain.List(plain.Nested(Gate), metadata={"description": "In the order they are made."})

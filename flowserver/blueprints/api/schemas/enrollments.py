@@ -62,10 +62,12 @@ class Decision(fields.Shown):
 
     step = plain.String()
     type = plain.String(allow_none=True, metadata={"description": "The step's type; null where it is no step."})
+    what = plain.String(metadata={"description": "What the step does, in a few words."})
     visit = plain.Integer()
     at = plain.DateTime()
     outcome = plain.String(metadata={"description": "The way out (next, then, else), or parked, held, left, failed."})
-    reason = plain.String(allow_none=True)
+    reason = plain.String(allow_none=True, metadata={"description": "A code that stays."})
+    why = plain.String(metadata={"description": "The reason in words."})
     facts = plain.Dict(metadata={"description": "The few values that decided."})
 
 
