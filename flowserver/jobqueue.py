@@ -32,6 +32,7 @@ class RedisQueue:
 
     def __init__(self, connection: redis.Redis):
         self.connection = connection
+        self.silent = False  # one line in the log when rings begin to be lost, not one for each
 
     def ring(self, job: str, *ids: int) -> None:
         queue = rq.Queue(_QUEUE_OF.get(job, "bulk"), connection=self.connection, serializer="json")
@@ -46,10 +47,13 @@ class RedisQueue:
                 failure_ttl=86400,
                 job_timeout=600,
             )
+            self.silent = False
         except DuplicateJobError:
-            pass
+            self.silent = False
         except redis.exceptions.RedisError as error:
-            log.warning("bell.silent", job=job, why=type(error).__name__)
+            if not self.silent:
+                log.warning("bell.silent", job=job, why=type(error).__name__)
+            self.silent = True
 
 
 def init_app(app: Flask, queue: Queue) -> None:

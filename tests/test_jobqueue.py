@@ -1,5 +1,7 @@
 """Rings wait for the commit that makes their rows visible."""
 
+import redis
+
 from flowserver import jobqueue
 
 
@@ -24,3 +26,12 @@ def test_a_rollback_forgets_them(db, workspace, queue):
     db.session.rollback()
     db.session.commit()
     assert queue.rings == []
+
+
+def test_lost_rings_are_told_once(monkeypatch):
+    told = []
+    monkeypatch.setattr(jobqueue.log, "warning", lambda event, **about: told.append(about["job"]))
+    bell = jobqueue.RedisQueue(redis.Redis(host="127.0.0.1", port=1))
+    for _ in range(3):
+        bell.ring("deliver", 1)
+    assert told == ["deliver"]
