@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -186,3 +187,21 @@ def sink(*options: str) -> Iterator[int]:
     """A mail server that takes everything, in a process of its own; its port."""
     with process(["-m", "flowserver.bench.sink", *options]) as child:
         yield int(child.stdout.readline())
+
+
+@contextmanager
+def valkey(folder: Path) -> Iterator[str]:
+    """The embedded Redis server on this data folder; its address."""
+    from flowserver.runtime import valkey as embedded
+
+    lock = embedded.prepare(folder)
+    server = subprocess.Popen(embedded.command(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(100):
+            if embedded.answers(folder):
+                break
+            time.sleep(0.05)
+        yield f"unix://{settings.valkey_socket(folder)}"
+    finally:
+        end(server)
+        lock.close()
