@@ -108,6 +108,7 @@ class BatchContext:
         self.owners = owners or {}
         self.skip_sends = skip_sends
         self._load = load
+        self._planned = Sent("planned", now)
         self.typed: dict[tuple[str, type, Any], Any] = {}
         self.quiet = {"sms": sending.quiet_until(now, client.zone, client.quiet_from, client.quiet_until)}
         self.capped = client.cap_day is not None or client.cap_week is not None
@@ -145,7 +146,7 @@ class BatchContext:
             if free:
                 return Plan(False, "message_limit", free)
         self._message(item, "flow", channel, class_, connection, address or "", "planned", None, 5)
-        item.messages[item.step] = Sent("planned", self.now)
+        item.messages[item.step] = self._planned
         return _PLANNED
 
     def _cap(self, contact_id: int, channel: str) -> datetime | None:

@@ -96,7 +96,10 @@ class Item:
     events: Sequence[Fact] = ()
 
 
-@dataclass(slots=True, frozen=True)
+# Outcomes are shared between contacts, so nobody changes one. They are not frozen: that would double what each costs.
+
+
+@dataclass(slots=True, unsafe_hash=True)
 class Go:
     """Go on through ``port``. ``skipped`` says in one reason code why the step did nothing."""
 
@@ -105,7 +108,7 @@ class Go:
     facts: Mapping[str, Any] | None = None
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Park:
     """Stay at this step until ``until`` (UTC), or until the event ``awaits`` happens.
 
@@ -119,7 +122,7 @@ class Park:
     facts: Mapping[str, Any] | None = None
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Leave:
     """End the enrollment with ``reason``; ``label`` and ``outcome`` are the author's words for the report."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import marshmallow as ma
@@ -53,14 +53,15 @@ class IfElse(Action):
 
     def execute(self, batch: Sequence[Item], ctx: Context) -> Sequence[Outcome]:
         assert self.rule is not None
-        holds, asked = self.rule.holds, self.asked()
-        outcomes: list[Outcome] = []
-        for item in batch:
-            facts: dict[str, Any] = {}
-            for condition in asked:
-                facts.update(condition.facts(item))
-            outcomes.append(Go("then" if holds(item, ctx) else "else", facts=facts or None))
-        return outcomes
+        holds, facts = self.rule.holds, self._facts()
+        return [Go("then" if holds(item, ctx) else "else", None, facts(item) or None) for item in batch]
+
+    def _facts(self) -> Callable[[Item], Mapping[str, Any]]:
+        """What gives the few values that decided, of all conditions together."""
+        asked = self.asked()
+        if len(asked) == 1:
+            return asked[0].facts  # type: ignore[no-any-return]
+        return lambda item: {name: value for condition in asked for name, value in condition.facts(item).items()}
 
     def summary(self, names: Names) -> str:
         return self.rule.question(names) if self.rule else self.title

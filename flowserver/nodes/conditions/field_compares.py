@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import marshmallow as ma
@@ -51,7 +52,12 @@ def value_of(contact: Contact, key: str) -> Any:
 
 def fold(value: Any) -> str:
     """Text as compared: trimmed, NFC, without case."""
-    text = str(value).strip()
+    return _folded(value if type(value) is str else str(value))
+
+
+@lru_cache(4096)  # contacts of a batch share most values: plans, countries, words from a choice
+def _folded(text: str) -> str:
+    text = text.strip()
     if text.isascii():
         return text.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())

@@ -126,6 +126,48 @@ def _update_alike(
         return int(cursor.rowcount)
 
 
+def fetch(
+    connection: sa.Connection, statement: sa.Select[Any], columns: tuple[sa.Column[Any], ...], given: Mapping[str, Any]
+) -> list[tuple[Any, ...]]:
+    """The rows of a select of ``columns``, converted column by column: half the time that rows of their own take."""
+    result = connection.execute(statement, given)
+    cursor: Any = result.cursor
+    rows: list[tuple[Any, ...]] = cursor.fetchall()
+    result.close()
+    readers = _readers(columns, is_postgres(connection))
+    if not rows or not readers:
+        return rows
+    values: list[Column] = list(zip(*rows, strict=True))
+    for position, read in readers:
+        values[position] = read(values[position])
+    return list(zip(*values, strict=True))
+
+
+@cache
+def _readers(columns: tuple[sa.Column[Any], ...], postgres: bool) -> tuple[tuple[int, Callable[[Column], Column]], ...]:
+    """What makes Python values of what the driver gives, for the columns where it gives something else."""
+    found: list[tuple[int, Callable[[Column], Column]]] = []
+    for position, column in enumerate(columns):
+        if isinstance(column.type, UtcDateTime):
+            found.append((position, _utc if postgres else _lite_utc))
+        elif isinstance(column.type, sa.JSON) and not postgres:
+            found.append((position, _lite_loaded))
+    return tuple(found)
+
+
+def _utc(values: Column) -> Column:
+    return [None if value is None else value.astimezone(UTC) for value in values]
+
+
+def _lite_utc(texts: Column) -> Column:
+    known = {text: None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC) for text in set(texts)}
+    return [known[text] for text in texts]
+
+
+def _lite_loaded(texts: Column) -> Column:
+    return [None if text is None else orjson.loads(text) for text in texts]
+
+
 def ids_in(column: sa.ColumnElement[Any], ids: Iterable[int]) -> sa.ColumnElement[bool]:
     """``column`` is one of ``ids``: one bound value however many there are, so the statement stays cached."""
     return _In(column, sa.literal(list(ids), _Ids()))

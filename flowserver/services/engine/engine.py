@@ -137,7 +137,7 @@ def _in_halves(now: datetime, ids: list[int], error: Exception) -> None:
 def _attempt(now: datetime, most: int, only: list[int] | None, claimed: list[int]) -> int:
     connection = db.session.connection()
     statement = _CLAIM if only is None else _CLAIM.where(bulk.ids_in(_E.id, only))
-    rows = [tuple(row) for row in connection.execute(statement, {"now": now, "most": most}).all()]
+    rows = bulk.fetch(connection, statement, (*_RUN, *_PERSON), {"now": now, "most": most})
     claimed.extend(row[0] for row in rows)
     if not rows:
         db.session.commit()
