@@ -152,7 +152,7 @@ def prepare_engine(engine: sa.Engine) -> None:
             "synchronous=FULL",
             "foreign_keys=ON",
             "busy_timeout=10000",
-            "cache_size=-32768",
+            "cache_size=-8192",
         ):
             connection.execute(f"PRAGMA {pragma}")
 
