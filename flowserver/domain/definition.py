@@ -28,6 +28,7 @@ STEP_KEYS = {"key", "type", "rev", *LANES}
 DEFINITION_KEYS = {"format", "name", "trigger", "steps"}
 MOST_STEPS = 500
 MOST_LEVELS = 25  # of lanes within lanes; the editor advises against more than four
+MOST_NESTED = 100  # objects and lists within each other, in all of a definition
 REENTRY = ("once", "after_finish")
 
 
@@ -124,6 +125,17 @@ def written(definition: Mapping[str, Any], path: str) -> Any:
         else:
             return None
     return found
+
+
+def plain(raw: Any, depth: int = 0) -> Any:
+    """A copy of what came in as JSON. Raises :class:`Invalid` when it is nested deeper than any flow is."""
+    if depth > MOST_NESTED:
+        raise Invalid(Text("A flow can be nested %(n)s levels deep at most", n=MOST_NESTED))
+    if isinstance(raw, Mapping):
+        return {key: plain(value, depth + 1) for key, value in raw.items()}
+    if isinstance(raw, list):
+        return [plain(value, depth + 1) for value in raw]
+    return raw
 
 
 def own_settings(step: Mapping[str, Any]) -> dict[str, Any]:

@@ -164,6 +164,21 @@ def test_lanes_may_be_deep_but_not_without_end():
     assert len(wrong(nested(5000))) == 1  # and no stack overflows
 
 
+def test_a_copy_is_one_and_stops_where_no_flow_goes():
+    raw = flow(branch("q", [tag("b")]))
+    copied = definitions.plain(raw)
+    assert copied == raw
+    copied["steps"][0]["then"].append(tag("c"))
+    assert copied != raw
+    definitions.plain(nested(MOST_LEVELS))
+    for deep in (nested(5000), {"x": [[]]}):
+        body = []
+        for _ in range(500):
+            body = [body]
+        with pytest.raises(Invalid):
+            definitions.plain({**deep, "body": body})
+
+
 # --- mistakes by path ------------------------------------------------------------------------------------
 
 

@@ -57,6 +57,15 @@ def test_it_refuses_and_names_the_place(newsletter, change, path):
     assert path in refused.value.messages
 
 
+@pytest.mark.parametrize("levels", [30, 300, 3000])
+def test_a_flow_nested_without_end_gets_an_answer(newsletter, levels):
+    steps = [{"key": "deepest", "type": "add_tag", "tag": "x"}]
+    for n in range(levels):
+        steps = [{"key": f"q{n}", "type": "if_else", "if": {"type": "has_phone"}, "then": steps}]
+    with pytest.raises(Invalid):
+        flows.create(welcome(newsletter, steps=steps))
+
+
 @pytest.mark.parametrize("wait", [{"days": -1}, {"days": 366}, {"days": "x"}, {"days": 1, "hours": 1}, {}])
 def test_it_refuses_waits_below_zero_and_over_a_year(newsletter, wait):
     with pytest.raises(Invalid) as refused:

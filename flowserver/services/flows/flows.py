@@ -75,7 +75,7 @@ def create(definition: Mapping[str, Any], user_id: int | None = None) -> Flow:
     Raises :class:`Invalid`: a name that is empty, too long or taken, a starting point that is not complete, an
     unknown reference.
     """
-    wanted = copy.deepcopy(dict(definition))
+    wanted = definitions.plain(definition)
     mistakes: dict[str, Any] = {}
     wanted["name"] = definitions.check_name(wanted.get("name"), mistakes)
     wanted.setdefault("format", 1)
@@ -187,7 +187,7 @@ def save_draft(flow_id: int, definition: Mapping[str, Any], number: int, user_id
     flow = get(flow_id, lock=True)
     if flow.draft_number != number:
         raise Conflict(N_("Somebody else saved this flow meanwhile. Load the page again to see what changed"))
-    wanted = {"format": 1, **copy.deepcopy(dict(definition))}
+    wanted = {"format": 1, **definitions.plain(definition)}
     mistakes: dict[str, Any] = {}
     wanted["name"] = definitions.check_name(wanted.get("name", flow.name), mistakes)
     whole = options.compiled(wanted).mistakes
