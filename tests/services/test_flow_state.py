@@ -324,3 +324,16 @@ def test_a_mail_that_was_planned_before_a_pause_is_not_the_engines_to_take_back(
     flow = inside(1, {"key": "mail", **MAIL}, wait("w"))
     flows.pause(flow.id, "freeze")
     assert [row.state for row in messages(Message.flow_id == flow.id)] == ["planned"]
+
+
+def test_whoever_is_ended_has_the_reason_in_the_history_and_nobody_else(inside, workspace, clock):
+    flow = inside(2, wait("w"))
+    short = live(workspace, tag("t"), name="Short", list=flow.draft["trigger"]["list"])
+    join(short.draft["trigger"]["list"], people(workspace, 1))
+    engine.batch()
+    flows.stop(flow.id)
+    flow_state.note_ends([run.id for run in runs()], "flow_stopped")  # a second job that was behind
+    db.session.commit()
+    from .town import ledger
+
+    assert [row[4:6] for row in ledger() if row[5] == "flow_stopped"] == [("left", "flow_stopped")] * 3

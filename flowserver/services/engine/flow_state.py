@@ -123,11 +123,16 @@ def end_all(flow_id: int, reason: str, seconds: float = IN_A_REQUEST) -> bool:
 
 
 def note_ends(ids: Sequence[int], reason: str) -> None:
-    """Write the decision that ends these runs, so that their history says why. The caller commits."""
+    """Write the decision that ends these runs, those that are live, so that their history says why. The caller commits.
+
+    They are locked first: one that comes to its own end meanwhile has that end alone.
+    """
     columns = ["workspace_id", "enrollment_id", "step", "visit", "at", "outcome", "reason"]
     given = (sa.literal(clock.now(), UtcDateTime()), sa.literal("left"), sa.literal(reason[:40]))
-    runs = sa.select(_E.workspace_id, _E.id, _E.step, _E.visit, *given).where(bulk.ids_in(_E.id, ids))
-    db.session.connection().execute(Decision.__table__.insert().from_select(columns, runs, include_defaults=False))
+    connection, live = db.session.connection(), sa.and_(bulk.ids_in(_E.id, ids), _E.due_at.is_not(None))
+    connection.execute(sa.select(_E.id).where(live).order_by(_E.id).with_for_update())
+    runs = sa.select(_E.workspace_id, _E.id, _E.step, _E.visit, *given).where(live)
+    connection.execute(Decision.__table__.insert().from_select(columns, runs, include_defaults=False))
 
 
 def release(flow_id: int, seconds: float = IN_A_REQUEST) -> bool:
