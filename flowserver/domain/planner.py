@@ -42,6 +42,8 @@ def walk(flow: Compiled, items: Sequence[Item], ctx: BatchContext) -> list[Place
     places: list[Place] = []
     ready: dict[str, list[Item]] = defaultdict(list)
     entered: set[int] = set()
+    if any(not item.step for item in items):
+        ctx.need(flow.trigger.needs)
     for item in items:
         _begin(flow, item, ctx, ready, entered, places)
     order = {key: n for n, key in enumerate(flow.steps)}

@@ -101,6 +101,17 @@ def test_a_start_that_no_longer_holds_ends_before_the_first_step():
     assert ledger(ctx)[0] == (10, "", "left", "no_longer_matches")
 
 
+def test_what_the_trigger_needs_is_there_when_it_is_asked_again():
+    flow, loaded = compiled(tag("a")), []
+    flow.trigger.needs = frozenset({"lists"})
+    flow.trigger.still_holds = lambda item: "lists" in loaded[0]
+    ctx = context()
+    ctx.need = loaded.append
+    assert planner.walk(flow, entering(), ctx)[0].end_reason == "finished"
+    planner.walk(flow, [item(step="a")], ctx)
+    assert loaded == [frozenset({"lists"}), frozenset({"tags"}), frozenset({"tags"})]
+
+
 def test_a_held_send_parks_at_its_step_and_nothing_overtakes_it():
     flow = compiled({"key": "sms", "type": "send_sms", "text": "Hi"}, tag("after"))
     night = NOW.replace(hour=22)
