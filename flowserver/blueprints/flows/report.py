@@ -85,7 +85,7 @@ def report(flow_id: int) -> str:
         live=live,
         who=flows.people_names([live.published_by if live else None]),
         found=found,
-        rows=list(_rows(laid)),
+        rows=list(_rows(laid, _occupied(found))),
         wide=chart.draw(series),
         narrow=chart.draw([one[-15:] for one in series], 340, 200, 62, 3),
         narrow_days=found.days[-15:],
@@ -97,16 +97,28 @@ def report(flow_id: int) -> str:
     )
 
 
-def _rows(laid: outline.Outline) -> Iterator[tuple[Any, int, str]]:
-    """``(card, depth, ways)`` of every card in reading order; ways: "Yes, No" that lead there."""
+def _occupied(found: flow_reports.Report) -> set[str]:
+    """Steps where somebody stands now."""
+    return {key for key, numbers in found.steps.items() if numbers.here}
 
-    def walk(cards: Any, depth: int, ways: tuple[str, ...]) -> Iterator[tuple[Any, int, str]]:
-        for card in cards:
+
+def _rows(laid: outline.Outline, occupied: set[str]) -> Iterator[tuple[Any, int, str]]:
+    """``(card or wait, depth, ways)`` in reading order; ways: "Yes, No" that lead there. Waits only where people stand."""
+
+    def waits(gap: outline.Gap | None, depth: int, ways: tuple[str, ...]) -> Iterator[tuple[Any, int, str]]:
+        for pill in gap.pills if gap else ():
+            if pill.key in occupied and pill.key:
+                yield pill, depth, ", ".join(ways)
+
+    def walk(path: Any, depth: int, ways: tuple[str, ...]) -> Iterator[tuple[Any, int, str]]:
+        for card in path.cards:
+            yield from waits(card.gap, depth, ways)
             yield card, depth, ", ".join(ways)
             for lane in card.lanes:
-                yield from walk(lane.cards, depth + 1, (*ways, _("Yes") if lane.name == "then" else _("No")))
+                yield from walk(lane, depth + 1, (*ways, _("Yes") if lane.name == "then" else _("No")))
+        yield from waits(path.ending.gap, depth, ways)
 
-    return walk(laid.cards, 0, ())
+    return walk(laid, 0, ())
 
 
 def short_day(day: Any) -> str:
@@ -190,8 +202,10 @@ def _csv_rows(laid: outline.Outline, found: flow_reports.Report) -> Iterator[lis
         _("Skipped"), _("Sent"), _("Delivered"), _("Bounced"), _("Opened"), _("Clicked"), _("Left here"),
     ]  # fmt: skip
     known = [
-        (card.number, card.key, str(say(card.summary)), str(say(card.node.title)), ways)
-        for card, _d, ways in _rows(laid)
+        ("", one.key, str(say(one.text)), _("Wait"), ways)
+        if isinstance(one, outline.Pill)
+        else (one.number, one.key, str(say(one.summary)), str(say(one.node.title)), ways)
+        for one, _d, ways in _rows(laid, _occupied(found))
     ]
     gone = [("", key, key, _("Step of an earlier version"), "") for key, _numbers in found.gone]
     start = [("", "", str(say(laid.start)), _("Start"), "")]
