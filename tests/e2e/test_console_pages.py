@@ -118,10 +118,10 @@ def test_the_error_summary_takes_the_focus_and_leads_to_the_field(alices):
     page.goto("/c/caffe-lume/settings")
     page.fill("[name=name]", "")
     page.click("button:has-text('Save settings')")
-    assert page.title().startswith("Error: ")
-    assert page.evaluate("document.activeElement.matches('[data-err-sum]')")
+    page.wait_for_function("document.title.startsWith('Error: ')")
+    page.wait_for_function("document.activeElement.matches('[data-err-sum]')")
     page.click(".err-sum a")
-    assert page.evaluate("document.activeElement.id") == "name"
+    page.wait_for_function("document.activeElement.id === 'name'")
 
 
 def test_without_scripts_a_client_is_added_and_opened(alices):
