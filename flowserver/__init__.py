@@ -48,16 +48,20 @@ def create_app(config=None, pages: bool = True) -> Flask:
 
 def flask_settings(config) -> dict:
     """Our settings in the words of Flask and its extensions."""
+    lite = config.database_url.startswith("sqlite")
+    # No prepared statements on PostgreSQL: a plan that is kept knows neither the values, so it can use no partial index,
+    # nor how much a table has grown meanwhile.
+    postgres = {"connect_timeout": 10, "prepare_threshold": None}
     return {
         "SECRET_KEY": config.secret_key,
         "SECRET_KEY_FALLBACKS": list(config.old_secret_keys),
         "SQLALCHEMY_DATABASE_URI": config.database_url,
         "SQLALCHEMY_ENGINE_OPTIONS": {
-            "pool_pre_ping": not config.database_url.startswith("sqlite"),
+            "pool_pre_ping": not lite,
             "json_serializer": lambda value: orjson.dumps(value).decode(),
             "json_deserializer": orjson.loads,
             "hide_parameters": not config.testing,  # an error in the log must not quote addresses
-            "connect_args": {} if config.database_url.startswith("sqlite") else {"connect_timeout": 10},
+            "connect_args": {} if lite else postgres,
         },
         "SESSION_COOKIE_SECURE": config.secure,
         "SESSION_COOKIE_HTTPONLY": True,

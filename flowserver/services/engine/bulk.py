@@ -111,7 +111,7 @@ def _update_alike(
     if is_postgres(connection):
         sets = ", ".join(f'"{_column_name(table, column)}" = %s' for column in columns)
         given = (*values, _pg_array(ids))
-        statement = f"UPDATE {_quoted(table)} SET {sets} WHERE id IN (SELECT unnest(%s::bigint[])){fence}"
+        statement = f"UPDATE {_quoted(table)} SET {sets} WHERE id = ANY (%s::bigint[]){fence}"
     else:
         sets = ", ".join(f'"{column}" = ?' for column in columns)
         given = (*next(iter(_lite(table, columns, [values]))), json.dumps(ids))
@@ -165,17 +165,17 @@ def _lite_loaded(texts: Column) -> Column:
 
 def ids_in(column: sa.ColumnElement[Any], ids: Iterable[int]) -> sa.ColumnElement[bool]:
     """``column`` is one of ``ids``: one bound value however many there are, so the statement stays cached."""
-    return _In(column, sa.literal(list(ids), _Ids()))
+    return _In(column, sa.literal(list(ids), _IDS))
 
 
 def ids_named(column: sa.ColumnElement[Any], name: str = "ids") -> sa.ColumnElement[bool]:
     """As :func:`ids_in`, for a statement that is made once: the ids are given under ``name`` when it is executed."""
-    return _In(column, sa.bindparam(name, type_=_Ids()))
+    return _In(column, sa.bindparam(name, type_=_IDS))
 
 
 def texts_named(column: sa.ColumnElement[Any], name: str = "texts") -> sa.ColumnElement[bool]:
     """As :func:`ids_named`, for texts."""
-    return _In(column, sa.bindparam(name, type_=_Texts()))
+    return _In(column, sa.bindparam(name, type_=_TEXTS))
 
 
 def is_duplicate(error: BaseException, table: str) -> bool:
@@ -289,6 +289,10 @@ _WRITERS: dict[type, Callable[[Any], str]] = {UtcDateTime: datetime.isoformat, s
 
 def _pg_array(ids: Iterable[int]) -> str:
     return "{" + ",".join(map(str, ids)) + "}"
+
+
+def _pg_text_array(texts: Iterable[str]) -> str:
+    return "{" + ",".join('"' + text.replace("\\", r"\\").replace('"', r"\"") + '"' for text in texts) + "}"
 
 
 @cache
@@ -435,24 +439,25 @@ def _names(columns: Iterable[str]) -> str:
 # --- id lists ------------------------------------------------------------------------------------------------
 
 
-class _Ids(sa.types.TypeDecorator[Iterable[int]]):
-    """Ids as one bound text: an array's on PostgreSQL, JSON on SQLite."""
+class _List(sa.types.UserDefinedType[Any]):
+    """Values as one bound text: an array's on PostgreSQL, JSON on SQLite."""
 
-    impl = sa.Text
     cache_ok = True
+    render_bind_cast = True  # PostgreSQL reads it as the array it is, before it plans
 
-    def process_bind_param(self, value: Iterable[int] | None, dialect: sa.Dialect) -> str:
-        return _pg_array(value or ()) if dialect.name == "postgresql" else json.dumps(list(value or ()))
+    def __init__(self, kind: str):
+        self.kind = kind
+
+    def get_col_spec(self, **_: Any) -> str:
+        return f"{self.kind}[]"
+
+    def bind_processor(self, dialect: sa.Dialect) -> Any:
+        if dialect.name == "postgresql":
+            return _pg_array if self.kind == "BIGINT" else _pg_text_array
+        return lambda values: _json(list(values))
 
 
-class _Texts(sa.types.TypeDecorator[Iterable[str]]):
-    """Texts as one bound text: JSON."""
-
-    impl = sa.Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Iterable[str] | None, dialect: sa.Dialect) -> str:
-        return _json(list(value or ()))
+_IDS, _TEXTS = _List("BIGINT"), _List("TEXT")
 
 
 class _In(sa.sql.expression.ColumnElement[bool]):
@@ -475,10 +480,4 @@ def _in_json(element: _In, compiler: Any, **kw: Any) -> str:
 
 @compiles(_In, "postgresql")
 def _in_array(element: _In, compiler: Any, **kw: Any) -> str:
-    """A set to join with, not ``= ANY (array)``: a prepared plan would look through the array for every row."""
-    values = compiler.process(element.values, **kw)
-    if isinstance(element.values.type, _Ids):
-        found = f"unnest(CAST({values} AS BIGINT[]))"
-    else:
-        found = f"json_array_elements_text(CAST({values} AS JSON))"
-    return f"{compiler.process(element.column, **kw)} IN (SELECT {found})"
+    return f"{compiler.process(element.column, **kw)} = ANY ({compiler.process(element.values, **kw)})"
