@@ -28,7 +28,7 @@ from werkzeug.exceptions import PreconditionFailed, Unauthorized
 
 from flowserver.blueprints import console
 from flowserver.blueprints.api import body, openapi, problems
-from flowserver.blueprints.limits import limiter
+from flowserver.blueprints.limits import count_try, limiter
 from flowserver.errors import Invalid
 from flowserver.services.accounts import api_access
 from flowserver.services.operations import idempotency
@@ -165,8 +165,7 @@ def enter(scope: str) -> None:
     secret = _secret()
     caller = api_access.enter(secret, writes=scope != "read") if secret else None
     if caller is None:
-        with limiter.limit(WRONG_KEYS, key_func=get_remote_address):  # from here on guessing is answered with 429
-            pass
+        count_try(WRONG_KEYS, "wrong-api-key")  # from here on guessing is answered with 429
         mistake = {"error": "invalid_token"} if secret else {}
         raise Unauthorized(www_authenticate=WWWAuthenticate("bearer", {"realm": "flowserver", **mistake}))
     if scope not in caller.scopes:

@@ -358,4 +358,8 @@ def test_guessing_keys_is_stopped(limited, workspace):
         for number in range(65)
     ]
     assert answers == [401] * 60 + [429] * 5
-    assert client.get(f"{PREFIX}/workspace", headers={"Authorization": f"Bearer {good}"}).status_code == 200
+    told = client.get(f"{PREFIX}/workspace", headers={"Authorization": "Bearer fsk_65"})
+    assert 1 <= int(told.headers["Retry-After"]) <= 60
+    first = client.get(f"{PREFIX}/workspace", headers={"Authorization": f"Bearer {good}"})
+    assert first.status_code == 200
+    assert int(first.headers["X-RateLimit-Remaining"]) == 2999  # guessing does not switch the limit of a key off
