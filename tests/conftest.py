@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import importlib
 import os
 import shutil
@@ -18,6 +19,7 @@ import jinja2
 import pytest
 import sqlalchemy as sa
 import structlog
+import werkzeug.routing
 from flask import has_app_context
 from flask.testing import FlaskClient
 
@@ -73,6 +75,22 @@ class _Templates(jinja2.BytecodeCache):
 
 
 TEMPLATES = _Templates()
+
+
+def _built_when_asked(compile_builder):
+    """Werkzeug writes and compiles a function for every address of an application; most tests build none of them."""
+
+    def wrapped(rule, append_unknown=True):
+        @functools.cache
+        def builder():
+            return compile_builder(rule, append_unknown)
+
+        return lambda *args, **kwargs: builder()(*args, **kwargs)
+
+    return wrapped
+
+
+werkzeug.routing.Rule._compile_builder = _built_when_asked(werkzeug.routing.Rule._compile_builder)
 
 
 class RecordingQueue:
