@@ -157,10 +157,18 @@ def initials(name: str) -> str:
 
 _CLIENT_NAV = (
     ("flows", "flow", lazy_gettext("Flows")),
+    ("campaigns", "send", lazy_gettext("Campaigns")),
     ("messages", "mail", lazy_gettext("Messages")),
     ("contacts", "users", lazy_gettext("Contacts")),
     ("lists", "list", lazy_gettext("Lists")),
+    ("segments", "filter", lazy_gettext("Segments")),
     ("forms", "field", lazy_gettext("Forms")),
+    ("scores", "score", lazy_gettext("Score rules")),
+    ("loyalty", "card", lazy_gettext("Loyalty")),
+    ("coupons", "ticket", lazy_gettext("Coupons")),
+    ("till", "card", lazy_gettext("Till")),
+    ("sites", "globe", lazy_gettext("Website")),
+    ("conversions", "target", lazy_gettext("Conversions")),
     ("reports", "chart", lazy_gettext("Reports")),
     ("settings", "gear", lazy_gettext("Settings")),
 )

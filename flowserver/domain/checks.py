@@ -45,6 +45,7 @@ def findings(flow: Compiled, client: Client, unknown: Mapping[str, Any]) -> list
     """
     found = [
         *_mistakes(flow, {**flow.mistakes, **unknown}),
+        *_starting_point(flow),
         *_senders(flow, client),
         *_steps(flow, client),
     ]
@@ -67,6 +68,11 @@ def _whose(path: str, by_path: Mapping[str, Step]) -> tuple[str, str, str]:
     if best:
         return "step", by_path[best].key, path[len(best) + 1 :]
     return "flow", "", path if not path.startswith("steps") else ""
+
+
+def _starting_point(flow: Compiled) -> Iterator[Finding]:
+    for problem in flow.trigger.problems() if flow.trigger is not None else ():
+        yield Finding(problem.kind, problem.text, "trigger", "", problem.field)
 
 
 def _senders(flow: Compiled, client: Client) -> Iterator[Finding]:

@@ -215,6 +215,10 @@ def _trigger(raw: Any, triggers: Mapping[str, Any], mistakes: dict[str, Any]) ->
     else:
         found["trigger_settings"], found["trigger"] = settings, cls(settings)
     found["reentry"] = found["reentry"] or cls.reentry
+    if "cooldown" not in raw and found["reentry"] == "after_finish":
+        found["cooldown"] = cls.cooldown and dict(cls.cooldown)
+    if raw.get("include_existing") is None:
+        found["include_existing"] = cls.include_existing
     _check_entry(found, cls, mistakes)
     return found
 

@@ -264,7 +264,7 @@ def _literal(text: str, left: bool, right: bool) -> Iterator[str]:
 
 def _defined(piece: str) -> str:
     found = re.match(r"\{%-?\s*(?:assign|capture)\s+([A-Za-z_]\w*)", piece)
-    if found is None or found[1] in ("contact", "workspace"):
+    if found is None or found[1] in ("contact", "event", "workspace"):
         raise _Whole
     return found[1]
 

@@ -188,6 +188,7 @@ class Letter:
     planned: int  # seconds since 1970: with the id it makes the Message-ID, the same at every attempt
     contact_id: int = 0
     contact: Mapping[str, Any] = field(default_factory=dict)
+    event: Mapping[str, Any] = field(default_factory=dict)  # what the event that started the flow brought along
 
 
 class MailTemplate:
@@ -285,9 +286,13 @@ class MailTemplate:
         if not is_address(letter.address):
             raise Invalid({"address": [N_("The address cannot be written to")]})
         contact, me = letter.contact, short(letter.id)
+        if letter.event:  # so that its plain variables cost one look-up too
+            contact = {**contact, **{f"event.{name}": value for name, value in letter.event.items()}}
         track = self._signer.sign(TRACK, me) if self._tracks else ""
         leave = self._signer.sign(LEAVE, f"{letter.contact_id:x}-{me}") if self._leaves else ""
-        values = self._values(contact, track, leave) if self._engine else {"contact": contact}
+        values = {"contact": contact, "event": letter.event}
+        if self._engine:
+            values = self._values(contact, letter.event, track, leave)
         filled = [  # as in _FIXED
             letter.address.encode(),
             header_value(self.subject.render(values)) if self._asks_subject else b"",
@@ -308,10 +313,11 @@ class MailTemplate:
         out[1::2] = [filled[place] for place in self._order]
         return b"".join(out)
 
-    def _values(self, contact: Mapping[str, Any], track: str, leave: str) -> dict[str, Any]:
+    def _values(self, contact: Mapping[str, Any], event: Mapping[str, Any], track: str, leave: str) -> dict[str, Any]:
         base = self.brand.base_url
         return {
             "contact": contact,
+            "event": event,
             "workspace": self._workspace,
             "unsubscribe_url": f"{base}/u/{leave}" if leave else "#",
             "preferences_url": f"{base}/p/{leave}" if leave else "#",
@@ -321,7 +327,7 @@ class MailTemplate:
 
     def preview(self, contact: Mapping[str, Any]) -> dict[str, str]:
         """What the contact would read: ``subject``, ``preheader``, ``html`` ("" in a text mail) and ``text``."""
-        values = self._values(contact, "", "")
+        values = self._values(contact, {}, "", "")
         return {
             "subject": clean(self.subject.render(values)),
             "preheader": clean(self.preheader.render(values)),
@@ -329,11 +335,11 @@ class MailTemplate:
             "text": self.text.render(values),
         }
 
-    def link(self, number: int, contact: Mapping[str, Any]) -> str | None:
+    def link(self, number: int, contact: Mapping[str, Any], event: Mapping[str, Any] | None = None) -> str | None:
         """Where link ``number`` leads for this contact; ``None`` when there is no such link."""
         if not 0 <= number < len(self.links):
             return None
-        return self.links[number].render({"contact": contact, "workspace": self._workspace})
+        return self.links[number].render({"contact": contact, "event": event or {}, "workspace": self._workspace})
 
 
 _FIXED = ("to", "subject", "date", "id", "key", "track", "leave")

@@ -26,7 +26,7 @@ _HREF = re.compile(r'(<(?:a|area)\b[^>]*?\shref=")([^"]*)(")', re.I)
 _BARE_URL = re.compile(r"https?://[^\s<>\"')\]]*[^\s<>\"')\].,;:!?]")
 _SCHEMES = ("https://", "http://", "mailto:", "tel:", "sms:")
 _FONT = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif"
-_FREE_ROOTS = {"contact", "workspace"}
+_FREE_ROOTS = {"contact", "event", "workspace"}
 
 
 @dataclass(slots=True)

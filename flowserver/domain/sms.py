@@ -117,9 +117,11 @@ class SmsTemplate:
     text: liquid.Template
     sender: str
 
-    def render(self, contact: Mapping[str, Any], workspace: Mapping[str, Any]) -> str:
-        """The text for one contact. Raises :class:`Invalid`."""
-        return self.text.render({"contact": contact, "workspace": workspace}).strip()
+    def render(
+        self, contact: Mapping[str, Any], workspace: Mapping[str, Any], event: Mapping[str, Any] | None = None
+    ) -> str:
+        """The text for one contact; ``event``: what started the flow brought along. Raises :class:`Invalid`."""
+        return self.text.render({"contact": contact, "event": event or {}, "workspace": workspace}).strip()
 
 
 def compile_sms(content: Mapping[str, Any], sender: str, constants: Mapping[str, Any] | None = None) -> SmsTemplate:

@@ -306,21 +306,37 @@ class Trigger(Node):
     """What lets a contact into a flow."""
 
     listens_to: ClassVar[tuple[str, ...]] = ()  # event types
+    revoked_by: ClassVar[tuple[str, ...]] = ()  # event types that may undo a start while its contact waits to start
     reentry: ClassVar[str] = "once"  # default: once, after_finish
+    cooldown: ClassVar[Mapping[str, int] | None] = None  # default pause before a contact may enter again
     default_wait: ClassVar[Mapping[str, int]] = {"minutes": 10}
+    asks_wait: ClassVar[bool] = True  # whether the wizard asks for a waiting time
     offers_existing: ClassVar[bool] = False  # "those who already match" can be let in at activation
+    include_existing: ClassVar[bool] = False  # … and are, unless the author says no
 
     def admits(self, event: Fact) -> bool:
         """Whether this event lets its contact in."""
         raise NotImplementedError
 
+    def revokes(self, event: Fact, data: Mapping[str, Any]) -> bool:
+        """Whether ``event`` undoes a start that brought ``data``: the contact leaves before its first step.
+
+        Asked for events of ``revoked_by`` of contacts who still wait to start. Such a run does not use up ``once``.
+        """
+        return True
+
     def still_holds(self, item: Item) -> bool:
-        """Asked at the end of the start wait, for triggers that describe a state."""
+        """Asked at the end of the start wait, for triggers that describe a state. ``needs`` names the facts it reads."""
         return True
 
     def existing(self) -> Mapping[str, Any] | None:
-        """The rule for contacts who already match (``{"list": 12}`` or ``{"all": True}``); ``None``: cannot be asked."""
+        """The rule for contacts who already match, ``{kind: value}`` with a kind that ``services/engine/audience.py``
+        knows (``{"list": 12}``, ``{"all": True}``); ``None``: cannot be asked."""
         return None
+
+    def problems(self, before: Sequence[Any] = ()) -> list[Problem]:
+        """What keeps a flow from starting this way (fix), or deserves a look (check); the ``field`` names the setting."""
+        return []
 
     def sentence(self, names: Names) -> Text:
         """ "When a contact joins the list Newsletter": how the flow starts, without the wait."""

@@ -178,6 +178,19 @@ def test_own_ways_out_are_not_doubled():
     assert text.count("Via dei Tostatori") == 1
 
 
+def test_a_mail_says_what_the_event_brought_along():
+    body = [{"type": "text", "text": "You got {{ event.points }} points, {% if event.balance > 9 %}ten{% endif %} now"}]
+    template = compiled(
+        body=[*body, {"type": "button", "label": "Go", "url": "https://x.example/{{ event.card }}"}],
+        subject="Card {{ event.card | default: 'lost' }}",
+    )
+    message = read(template, event={"card": "A<1", "points": 3, "balance": 10})
+    assert message["Subject"] == "Card A<1"
+    assert "You got 3 points, ten now" in part(message, "plain")
+    assert template.link(0, {}, {"card": "A1"}) == "https://x.example/A1"
+    assert read(template)["Subject"] == "Card lost"
+
+
 def test_links_are_numbered_and_rewritten_in_both_parts():
     template = compiled()
     message = read(template, {"email": "a@b.example"})

@@ -94,8 +94,8 @@ class Details(wtforms.Form):
             "name": name,
             "wait": trigger.get("wait", dict(node.default_wait)),
             "reentry": trigger.get("reentry") or node.reentry,
-            "cooldown": trigger.get("cooldown") or {"days": 0},
-            "include_existing": trigger.get("include_existing", False),
+            "cooldown": trigger.get("cooldown", node.cooldown) or {"days": 0},
+            "include_existing": trigger.get("include_existing", node.include_existing),
         }
 
 
@@ -126,16 +126,15 @@ class Start:
 
     def trigger(self) -> dict[str, Any]:
         """The starting point as it stands in a definition."""
-        found: dict[str, Any] = {"type": self.node.name, **self.own.to_settings(), "wait": self.details.wait.data}
+        found: dict[str, Any] = {"type": self.node.name, **self.own.to_settings()}
+        if self.node.asks_wait:
+            found["wait"] = self.details.wait.data
         found["reentry"] = self.details.reentry.data
-        if found["reentry"] == "after_finish" and self.details.cooldown.data not in (
-            {"days": 0},
-            {"hours": 0},
-            {"minutes": 0},
-        ):
+        none = self.details.cooldown.data in ({"days": 0}, {"hours": 0}, {"minutes": 0})
+        if found["reentry"] == "after_finish" and not (none and self.node.cooldown is None):
             found["cooldown"] = self.details.cooldown.data
-        if self.node.offers_existing and self.details.include_existing.data:
-            found["include_existing"] = True
+        if self.node.offers_existing and self.details.include_existing.data != self.node.include_existing:
+            found["include_existing"] = self.details.include_existing.data
         return found
 
     def put_errors(self, messages: Mapping[str, Any]) -> None:
@@ -162,6 +161,8 @@ class Start:
 
     def _sentence(self, settings: Mapping[str, Any], names: Names) -> Markup:
         start = parts(self.node(settings).sentence(names), {field.short_name: field for field in self.own})
+        if not self.node.asks_wait:
+            return Markup(escape(message("%(start)s, start with the first step.")) % {"start": start})
         wait = self.details.wait
         words = message("no time") if wait.amount == "0" else _words(wait)
         html = Markup('<b data-v="{0}-amount {0}-unit" data-zero="{1}">{2}</b>').format(

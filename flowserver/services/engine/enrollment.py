@@ -15,10 +15,10 @@ from flowserver.domain.definition import Compiled
 from flowserver.domain.steps import Fact
 from flowserver.errors import Invalid
 from flowserver.extensions import db
-from flowserver.models import Contact, Enrollment, Flow, Membership
+from flowserver.models import Enrollment, Flow
 from flowserver.nodes.base import span
 from flowserver.nodes.catalogue import triggers
-from flowserver.services.engine import bulk, engine, flow_state
+from flowserver.services.engine import audience, bulk, engine, flow_state
 
 log = structlog.get_logger()
 
@@ -163,6 +163,46 @@ def _count(condition: Any) -> Any:
     return sa.func.coalesce(sa.func.sum(sa.case((condition, 1), else_=0)), 0)
 
 
+# --- starts that are undone ----------------------------------------------------------------------------------
+
+
+def revoke(events: Sequence[Any], now: datetime) -> int:
+    """End the runs these events undo while their contacts still wait to start; returns how many. The caller commits."""
+    types = {event.type for event in events}
+    names = [name for name, trigger in triggers().items() if types & set(trigger.revoked_by)]
+    if not names:
+        return 0
+    query = (
+        sa.select(_E.id, _E.contact_id, _E.version_id, _E.data)
+        .join(Flow.__table__, _F.id == _E.flow_id)
+        .where(
+            bulk.ids_in(_E.contact_id, {event.contact_id for event in events}),
+            _E.due_at.is_not(None),
+            _E.entered_at.is_(None),
+            _F.trigger_type.in_(names),
+        )
+    )
+    waiting = db.session.connection().execute(query).all()
+    undone = [run.id for run in waiting if any(_undoes(event, run, now) for event in events)]
+    return _end(undone, "start_undone")
+
+
+def _undoes(event: Any, run: Any, now: datetime) -> bool:
+    if event.contact_id != run.contact_id:
+        return False
+    try:
+        trigger = engine.compiled(run.version_id).trigger
+    except Invalid:  # this release cannot read it: the flow will be paused when somebody in it is due
+        return False
+    if event.type not in trigger.revoked_by:
+        return False
+    try:
+        return bool(trigger.revokes(Fact(event.type, event.at or now, event.subject, event.data), run.data or {}))
+    except Exception as error:
+        log.error("enroll.trigger_failed", trigger=trigger.name, workspace=event.workspace_id, exc_info=error)
+        return False
+
+
 # --- those who already match ---------------------------------------------------------------------------------
 
 
@@ -172,18 +212,11 @@ def count_existing(compiled: Compiled, workspace_id: int) -> int:
     if rule is None:
         return 0
     return (
-        db.session.connection().scalar(sa.select(sa.func.count()).select_from(_existing(rule, workspace_id).subquery()))
+        db.session.connection().scalar(
+            sa.select(sa.func.count()).select_from(audience.people(rule, workspace_id).subquery())
+        )
         or 0
     )
-
-
-def _existing(rule: Mapping[str, Any], workspace_id: int) -> sa.Select[tuple[int]]:
-    """The contacts a trigger's rule describes, as a query of their ids."""
-    if "list" in rule:
-        m = Membership.__table__.c
-        return sa.select(m.contact_id.label("id")).where(m.list_id == rule["list"], m.workspace_id == workspace_id)
-    c = Contact.__table__.c
-    return sa.select(c.id).where(c.workspace_id == workspace_id)
 
 
 def enroll_existing(flow_id: int, chunk: int = CHUNK) -> int:
@@ -211,7 +244,7 @@ def enroll_existing(flow_id: int, chunk: int = CHUNK) -> int:
 def _enroll_chunk(flow: Any, compiled: Compiled, chunk: int) -> tuple[int, int | None]:
     """One ``INSERT … SELECT`` over the next contacts by id. Returns how many, and the last id or ``None`` at the end."""
     now = clock.now()
-    people = _existing(compiled.trigger.existing(), flow.workspace_id).subquery()
+    people = audience.people(compiled.trigger.existing(), flow.workspace_id).subquery()
     connection = db.session.connection()
     last = connection.scalar(
         sa.select(sa.func.max(sa.literal_column("id"))).select_from(
@@ -243,10 +276,12 @@ def _enroll_chunk(flow: Any, compiled: Compiled, chunk: int) -> tuple[int, int |
         "triggered_at": now,
     }
     types = Enrollment.__table__.c
-    select = sa.select(people.c.id, *(sa.literal(value, types[name].type) for name, value in given.items())).where(
+    brought = [column for column in people.c if column.name == "data"]
+    constants = (sa.literal(value, types[name].type) for name, value in given.items())
+    select = sa.select(people.c.id, *constants, *brought).where(
         people.c.id > flow.existing_after, people.c.id <= last, ~earlier
     )
-    statement = _insert_ignore(connection, ["contact_id", *given], select)
+    statement = _insert_ignore(connection, ["contact_id", *given, *("data" for _ in brought)], select)
     return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount, last
 
 
@@ -264,13 +299,14 @@ def _insert_ignore(connection: sa.Connection, columns: list[str], select: Any) -
 
 def cancel(contact_ids: Sequence[int], reason: str) -> int:
     """End every live run of these contacts (deleted, erased, opted out of everything). The caller commits."""
-    connection = db.session.connection()
     live = sa.select(_E.id).where(bulk.ids_in(_E.contact_id, contact_ids), _E.due_at.is_not(None)).with_for_update()
-    ids = list(connection.scalars(live))
-    flow_state.note_ends(ids, reason)
-    connection.execute(
-        sa.update(Enrollment.__table__)
-        .where(bulk.ids_in(_E.id, ids))
-        .values(due_at=None, ended_at=clock.now(), end_reason=reason, held=False, awaits=None)
-    )
+    return _end(list(db.session.connection().scalars(live)), reason)
+
+
+def _end(ids: Sequence[int], reason: str) -> int:
+    if ids:
+        flow_state.note_ends(ids, reason)
+        ended = {"due_at": None, "ended_at": clock.now(), "end_reason": reason, "held": False, "awaits": None}
+        live = sa.and_(bulk.ids_in(_E.id, ids), _E.due_at.is_not(None))
+        db.session.connection().execute(sa.update(Enrollment.__table__).where(live).values(**ended))
     return len(ids)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 
-from flowserver import clock, jobqueue
+from flowserver import clock, jobqueue, registry
 from flowserver.extensions import db
 from flowserver.models import Contact, Enrollment, Event
 from flowserver.services.engine import bulk, enrollment
@@ -73,9 +74,26 @@ def record_many(events: Sequence[NewEvent]) -> list[NewEvent]:
     there = lock_contacts({event.contact_id for event in events})
     now = clock.now()
     fresh = _insert([event for event in events if event.contact_id in there], now)
+    _follow(fresh, now)
+    return fresh
+
+
+def _follow(fresh: Sequence[NewEvent], now: datetime) -> None:
+    """What follows from new events, in the transaction that wrote them. Their contacts are locked."""
+    enrollment.revoke(fresh, now)
     enrollment.match(fresh, now)
     wake_waiting(fresh, now)
-    return fresh
+    for listens_to, react in reactions():
+        concerned = [event for event in fresh if event.type in listens_to]
+        if concerned:
+            react(concerned, now)
+
+
+@cache
+def reactions() -> tuple[tuple[frozenset[str], Callable[[Sequence[NewEvent], datetime], None]], ...]:
+    """What else follows from events: ``(LISTENS_TO, react)`` of every file in ``services/reactions/``."""
+    found = registry.modules("flowserver.services.reactions")
+    return tuple((module.LISTENS_TO, module.react) for module in found)
 
 
 def lock_contacts(ids: Collection[int], skip_locked: bool = False) -> set[int]:
@@ -139,8 +157,7 @@ def match_unmatched(most: int = CHUNK) -> int:
         for r in rows
         if r.contact_id in mine
     ]
-    enrollment.match(events, now)
-    wake_waiting(events, now)
+    _follow(events, now)
     done = [row.id for row in rows if row.contact_id in mine | gone]
     db.session.execute(sa.update(Event.__table__).where(bulk.ids_in(t.id, done)).values(matched=True))
     db.session.commit()

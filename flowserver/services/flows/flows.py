@@ -282,7 +282,7 @@ def publish(flow_id: int, user_id: int | None = None, include_existing: bool | N
     flow.updated_at = version.created_at
     if first:
         flow.activated_at, flow.state = version.created_at, "active"
-        if draft["trigger"].get("include_existing"):
+        if options.compiled(draft).include_existing:
             flow.existing_after = 0  # let in from the first contact on; the job remembers here how far it came
             jobqueue.wake_after_commit(db.session, "enroll", flow.id)
     db.session.commit()

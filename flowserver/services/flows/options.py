@@ -1,14 +1,15 @@
 """What a form can choose from, what an id is called, and which objects a definition refers to.
 
-A node never queries: its form names a *source* (``list``, ``field``, ``user``, ``form``, ``tag``, ``step``), its
-settings mark references (:class:`flowserver.nodes.base.Ref`), and this file knows what stands behind a source.
+A node never queries: its form names a *source* (``list``, ``field``, ``user`` …: ``SOURCES``), its settings mark
+references (:class:`flowserver.nodes.base.Ref`), and this file knows what stands behind a source.
 References are ids in the database and names in text (``field``: always the key, ``step``: the step's key).
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import marshmallow as ma
@@ -33,40 +34,75 @@ CORE_FIELDS = (
     ("external_id", N_("Customer number")),
     ("locale", N_("Language")),
 )
-_BLANK = {
-    "list": N_("Choose a list"),
-    "tag": N_("Choose a tag"),
-    "field": N_("Choose a field"),
-    "user": N_("Choose a person"),
-    "form": N_("Choose a form"),
-    "step": N_("Choose a message"),
-}
-_NONE_YET = {
-    "list": N_("There is no list yet"),
-    "form": N_("There is no form yet"),
-    "tag": N_("There is no tag yet"),
-    "step": N_("No message comes before this step"),
-}
-_GONE = {
-    "list": N_("a deleted list"),
-    "tag": N_("a deleted tag"),
-    "field": N_("a deleted field"),
-    "user": N_("somebody who left"),
-    "form": N_("a deleted form"),
-    "step": N_("a step that is gone"),
-}
-_UNKNOWN = {
-    "list": N_("There is no list “%(name)s” in this client"),
-    "tag": N_("There is no tag “%(name)s” in this client"),
-    "field": N_("There is no field “%(name)s” in this client"),
-    "user": N_("Nobody called “%(name)s” works for this client"),
-    "form": N_("There is no form “%(name)s” in this client"),
-}
-_DELETED = {
-    "list": N_("The list was deleted. Choose another one"),
-    "tag": N_("The tag was deleted. Choose another one"),
-    "user": N_("This person no longer works for the client. Choose somebody else"),
-    "form": N_("The form was deleted. Choose another one"),
+
+
+@dataclass(frozen=True)
+class Source:
+    """A kind of object that forms choose from and definitions refer to: what the database holds, and its words."""
+
+    query: Callable[[], Any]  # a select of id and label, in the order they are offered
+    blank: Text = N_("Choose one")
+    none_yet: Text = N_("There is nothing to choose yet")
+    gone: Text = N_("something deleted")  # what stands for a name that is not there any more
+    unknown: Text = N_("There is no “%(name)s” in this client")
+    deleted: Text = N_("This was deleted. Choose another one")
+
+
+def _named(table: Any, *where: Any) -> Callable[[], Any]:
+    """All rows of a table with a name, by name."""
+    return lambda: sa.select(table.id, table.name).where(*where).order_by(sa.func.lower(table.name))
+
+
+def _people() -> Any:
+    mine = sa.select(Access.user_id).where(Access.workspace_id == current_workspace())
+    here = sa.or_(User.role == "admin", User.id.in_(mine))
+    return sa.select(User.id, User.email).where(User.active, here).order_by(User.email)
+
+
+SOURCES = {
+    "list": Source(
+        _named(ContactList),
+        N_("Choose a list"),
+        N_("There is no list yet"),
+        N_("a deleted list"),
+        N_("There is no list “%(name)s” in this client"),
+        N_("The list was deleted. Choose another one"),
+    ),
+    "tag": Source(
+        _named(Tag),
+        N_("Choose a tag"),
+        N_("There is no tag yet"),
+        N_("a deleted tag"),
+        N_("There is no tag “%(name)s” in this client"),
+        N_("The tag was deleted. Choose another one"),
+    ),
+    "field": Source(
+        lambda: sa.select(Field.key, Field.label).order_by(Field.label),
+        N_("Choose a field"),
+        gone=N_("a deleted field"),
+        unknown=N_("There is no field “%(name)s” in this client"),
+    ),
+    "user": Source(
+        _people,
+        N_("Choose a person"),
+        gone=N_("somebody who left"),
+        unknown=N_("Nobody called “%(name)s” works for this client"),
+        deleted=N_("This person no longer works for the client. Choose somebody else"),
+    ),
+    "form": Source(
+        _named(Form),
+        N_("Choose a form"),
+        N_("There is no form yet"),
+        N_("a deleted form"),
+        N_("There is no form “%(name)s” in this client"),
+        N_("The form was deleted. Choose another one"),
+    ),
+    "step": Source(
+        lambda: None,  # not in the database: the messages sent before a step
+        N_("Choose a message"),
+        N_("No message comes before this step"),
+        N_("a step that is gone"),
+    ),
 }
 
 
@@ -77,19 +113,8 @@ def choices(source: str, definition: Mapping[str, Any] | None = None, key: str =
     """``[(id, label)]`` of a source, by name. ``step`` needs the definition: the messages sent before step ``key``."""
     if source == "step":
         return _messages_before(definition or {}, key)
-    if source == "field":
-        own = db.session.execute(sa.select(Field.key, Field.label).order_by(Field.label))
-        return [*CORE_FIELDS, *((key, label) for key, label in own)]
-    return [(id, label) for id, label in db.session.execute(_query(source))]
-
-
-def _query(source: str) -> Any:
-    if source == "user":
-        mine = sa.select(Access.user_id).where(Access.workspace_id == current_workspace())
-        here = sa.or_(User.role == "admin", User.id.in_(mine))
-        return sa.select(User.id, User.email).where(User.active, here).order_by(User.email)
-    table: Any = {"list": ContactList, "tag": Tag, "form": Form}[source]
-    return sa.select(table.id, table.name).order_by(sa.func.lower(table.name))
+    found = [(id, label) for id, label in db.session.execute(SOURCES[source].query())]
+    return [*CORE_FIELDS, *found] if source == "field" else found
 
 
 def _messages_before(definition: Mapping[str, Any], key: str) -> list[tuple[str, str]]:
@@ -108,7 +133,8 @@ def fill(form: Any, definition: Mapping[str, Any] | None = None, key: str = "") 
     for field in form:
         if isinstance(field, ChoiceOf):
             found = choices(field.source, definition, key)
-            hint = _BLANK.get(field.source, N_("Choose one")) if found else _NONE_YET.get(field.source, "")
+            source = SOURCES[field.source]
+            hint = source.blank if found else source.none_yet
             known = {str(id) for id, _ in found}
             if str(field.data) not in known:
                 found = [("", hint), *found]
@@ -137,7 +163,7 @@ def namer(definition: Mapping[str, Any] | None = None) -> Names:
             return _step_name(definition or {}, str(id), names)
         if source not in known:
             known[source] = {str(one): label for one, label in choices(source)}
-        return known[source].get(str(id)) or _GONE.get(source) or str(id)
+        return known[source].get(str(id)) or SOURCES[source].gone
 
     return names
 
@@ -146,7 +172,7 @@ def _step_name(definition: Mapping[str, Any], key: str, names: Names) -> str:
     for _, _, step in definitions.walk(definition.get("steps", [])):
         if isinstance(step, Mapping) and step.get("key") == key:
             return summary(step, names)
-    return _GONE["step"]
+    return SOURCES["step"].gone
 
 
 def summary(step: Mapping[str, Any], names: Names) -> str:
@@ -235,10 +261,9 @@ def look_up(definition: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, li
 
 
 def _not_found(source: str, given: Any) -> Text:
-    if isinstance(given, int) and source in _DELETED:
-        return _DELETED[source]
-    text = _UNKNOWN.get(source, N_("There is no “%(name)s” in this client"))
-    return Text(text.msgid, name=str(given)[:120])
+    if isinstance(given, int):
+        return SOURCES[source].deleted
+    return Text(SOURCES[source].unknown.msgid, name=str(given)[:120])
 
 
 def resolve(definition: Mapping[str, Any]) -> dict[str, Any]:

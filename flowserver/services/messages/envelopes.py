@@ -72,6 +72,7 @@ _LOAD = (
         _E.due_at.is_not(None).label("enrolled"),
         _E.end_reason,
         _E.id.label("enrollment"),
+        _E.data.label("event"),
         _F.state.label("flow_state"),
         _F.pause_mode,
         _S.reason.label("suppressed"),
@@ -273,12 +274,13 @@ def _config() -> Any:
 def _email(template: mail.MailTemplate, row: Any, now: datetime) -> Email:
     to = address(row)
     contact = mail.facts(row) if row.person is not None else {}
-    letter = mail.Letter(row.id, row.key, to, int(row.planned_at.timestamp()), row.contact_id or 0, contact)
+    planned = int(row.planned_at.timestamp())
+    letter = mail.Letter(row.id, row.key, to, planned, row.contact_id or 0, contact, row.event or {})
     return Email(row.key, template.sender_email, to, template.build(letter, now))
 
 
 def _sms(template: sms.SmsTemplate, row: Any, workspace: Mapping[str, Any], callback: str) -> Sms:
-    text = template.render(mail.facts(row) if row.person is not None else {}, workspace)
+    text = template.render(mail.facts(row) if row.person is not None else {}, workspace, row.event)
     if not text:
         raise Invalid({"text": ["the text is empty"]})
     return Sms(row.key, template.sender, address(row), text, short(row.id), callback)

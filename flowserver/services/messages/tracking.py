@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from flowserver.domain.tokens import number
 from flowserver.domain.visitors import Visitor
 from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import db
-from flowserver.models import Contact, ContactList, Engagement, Membership, Message, Suppression, Workspace
+from flowserver.models import Contact, ContactList, Engagement, Enrollment, Membership, Message, Suppression, Workspace
 from flowserver.services.engine import enrollment, events
 from flowserver.services.messages import connections, envelopes, outcomes
 from flowserver.services.people import consents, lists
@@ -42,15 +42,23 @@ def click(token: str, link: int, visitor: Visitor) -> str:
     """
     row = _message(token)
     template, contact = _template(row), _contact_of(row)
-    url = _target(template, link, contact)
+    url = _target(template, link, contact, _event(row))
     if visitor.method != "HEAD":
         _safely(lambda: _clicked(row, link, url, visitor, len(template.links)))
     return url
 
 
-def _target(template: mail.MailTemplate, link: int, contact: Contact | None) -> str:
+def _event(row: Any) -> Mapping[str, Any] | None:
+    """What the event that started the flow brought along, as the mail's links may show it."""
+    if row.enrollment_id is None:
+        return None
+    e = Enrollment.__table__.c
+    return db.session.connection().scalar(sa.select(e.data).where(e.id == row.enrollment_id))
+
+
+def _target(template: mail.MailTemplate, link: int, contact: Contact | None, event: Mapping[str, Any] | None) -> str:
     try:
-        url = template.link(link, mail.facts(contact) if contact is not None else {}) or ""
+        url = template.link(link, mail.facts(contact) if contact is not None else {}, event) or ""
     except Invalid:
         url = ""
     url = mail.CONTROL.sub("", url).replace(" ", "%20")
