@@ -3,6 +3,8 @@
 from flowserver.models.accounts import (
     Access,
     Agency,
+    AgencyKey,
+    AgencyKeyUse,
     Alert,
     ApiKey,
     Connection,
@@ -31,6 +33,8 @@ from flowserver.models.people import (
 __all__ = [
     "Access",
     "Agency",
+    "AgencyKey",
+    "AgencyKeyUse",
     "Alert",
     "ApiKey",
     "Connection",

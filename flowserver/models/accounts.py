@@ -132,3 +132,31 @@ class Alert(WorkspaceRow):
     text: Mapped[str] = mapped_column(sa.Text)  # msgid
     params: Mapped[Dict]
     resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class AgencyKey(Row):
+    """A bearer key of the agency's own programs, which act for the client they name; kept like :class:`ApiKey`."""
+
+    __tablename__ = "agency_key"
+
+    name: Mapped[str] = mapped_column(sa.String(120))
+    prefix: Mapped[str] = mapped_column(sa.String(16), unique=True)
+    key_hash: Mapped[str] = mapped_column(sa.String(64))
+    scopes: Mapped[List]
+    made_by: Mapped[int | None] = mapped_column(BigId, sa.ForeignKey("user.id", ondelete="SET NULL"))
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class AgencyKeyUse(WorkspaceRow):
+    """What an agency key asked of a client: every write, and reads once a minute. Kept for a year."""
+
+    __tablename__ = "agency_key_use"
+    __table_args__ = (
+        sa.Index("ix_agency_key_use_key", "key_id", "workspace_id", "created_at"),
+        sa.Index("ix_agency_key_use_age", "created_at"),
+    )
+
+    key_id: Mapped[int] = mapped_column(BigId, sa.ForeignKey("agency_key.id", ondelete="CASCADE"))
+    method: Mapped[str] = mapped_column(sa.String(8))
+    path: Mapped[str] = mapped_column(sa.String(300))

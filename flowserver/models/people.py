@@ -56,6 +56,7 @@ class ContactList(WorkspaceRow):
     description: Mapped[str] = mapped_column(sa.String(300), default="")
     public: Mapped[bool] = mapped_column(default=False)  # offered as a topic on the preference page
     leaving: Mapped[str] = mapped_column(sa.String(8), default="")  # being deleted: "keep" or "delete" its contacts
+    updated_at: Mapped[Instant] = mapped_column(default=now, onupdate=now)
 
 
 class Membership(OfWorkspace, Base):
@@ -78,6 +79,7 @@ class Tag(WorkspaceRow):
     __table_args__ = (sa.UniqueConstraint("workspace_id", "name"),)
 
     name: Mapped[str] = mapped_column(sa.String(60))  # trimmed, lower case
+    updated_at: Mapped[Instant] = mapped_column(default=now, onupdate=now)
 
 
 class ContactTag(OfWorkspace, Base):
@@ -103,6 +105,7 @@ class Field(WorkspaceRow):
     label: Mapped[str] = mapped_column(sa.String(80))
     type: Mapped[str] = mapped_column(sa.String(10))  # text, number, date, yes_no, choice
     choices: Mapped[List]
+    updated_at: Mapped[Instant] = mapped_column(default=now, onupdate=now)
 
 
 class Consent(WorkspaceRow):
@@ -175,6 +178,7 @@ class Form(WorkspaceRow):
     thanks_url: Mapped[str] = mapped_column(sa.String(500), default="")
     locale: Mapped[str] = mapped_column(sa.String(8), default="")  # empty: the client's
     closed: Mapped[bool] = mapped_column(default=False)
+    updated_at: Mapped[Instant] = mapped_column(default=now, onupdate=now)
 
 
 class Signup(WorkspaceRow):

@@ -15,7 +15,7 @@ from flowserver.errors import Invalid
 from flowserver.services.people import browse, contacts, intake, why
 from flowserver.text import N_
 
-resource = Resource("Contacts", 10, "People who get messages, with their tags, lists and consent.")
+resource = Resource("Contacts", 10, "People who get messages, with their tags, lists and consent.", part="contacts")
 
 ONE = f"/contacts/{ID % 'contact_id'}"
 EXAMPLE = {

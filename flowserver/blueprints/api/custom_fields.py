@@ -10,7 +10,7 @@ from flowserver.blueprints.api.kit import Answer, Resource
 from flowserver.blueprints.api.schemas import lists as schemas
 from flowserver.services.people import browse, fields
 
-resource = Resource("Fields", 40, "What a client knows about its contacts beside name and addresses.")
+resource = Resource("Fields", 40, "What a client knows about its contacts beside name and addresses.", part="contacts")
 
 EXAMPLE = {
     "id": 1,

@@ -13,7 +13,9 @@ from flowserver.blueprints.api.schemas import enrollments as schemas
 from flowserver.blueprints.say import say
 from flowserver.services.people import browse, timeline
 
-resource = Resource("Enrollments", 70, "Passages of contacts through flows, with every decision on the way.")
+resource = Resource(
+    "Enrollments", 70, "Passages of contacts through flows, with every decision on the way.", part="flows"
+)
 
 ROW = {
     "id": 31,

@@ -15,7 +15,7 @@ from flowserver.services.flows import checks, flows, recipes
 from flowserver.services.people import browse
 
 resource = Resource(
-    "Flows", 60, "What happens to contacts, step by step. Made by the console or here, edited by either."
+    "Flows", 60, "What happens to contacts, step by step. Made by the console or here, edited by either.", part="flows"
 )
 
 ONE = f"/flows/{ID % 'flow_id'}"

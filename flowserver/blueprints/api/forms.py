@@ -13,7 +13,7 @@ from flowserver.blueprints.api.schemas import forms as schemas
 from flowserver.blueprints.forms.code import code
 from flowserver.services.people import browse, forms, intake
 
-resource = Resource("Forms", 50, "Signup forms that clients put on their pages.")
+resource = Resource("Forms", 50, "Signup forms that clients put on their pages.", part="site")
 
 ONE = f"/forms/{ID % 'form_id'}"
 BODY = {

@@ -36,6 +36,7 @@ from flowserver.text import N_
 
 ID = "<int(min=1, max=9223372036854775807):%s>"
 PER_KEY = "3000 per minute"
+CLIENT = "Flowserver-Client"  # names the client an agency key acts for
 WRONG_KEYS = "60 per minute"  # from one address
 LIVE = {"inside", "contacts"}  # counts that move by themselves: no change anybody made, but nothing to cache either
 DUMP = orjson.OPT_UTC_Z
@@ -65,13 +66,17 @@ def _only_when_limited(response: Response) -> Response:
 
 
 class Resource(flask_smorest.Blueprint):
-    """The operations on one kind of object. ``place`` orders the resources in the documentation."""
+    """The operations on one kind of object.
+
+    ``place`` orders the resources in the documentation. ``part``: which scopes open it beside the plain verbs, see
+    :mod:`flowserver.domain.scopes`.
+    """
 
     ARGUMENTS_PARSER = body.Parser()
 
-    def __init__(self, name: str, place: int, about: str):
+    def __init__(self, name: str, place: int, about: str, part: str = ""):
         super().__init__(name, f"{__name__}.{name}", description=about)
-        self.place = place
+        self.place, self.part = place, part
         problems.handle(self)
         limiter.shared_limit(PER_KEY, scope="api", key_func=_who)(self)
 
@@ -100,13 +105,15 @@ class Resource(flask_smorest.Blueprint):
         tagged: bool = False,
         if_match: bool = False,
         conflicts: bool = False,
+        anywhere: bool = False,
     ) -> Callable[[View], View]:
         """Register a view.
 
         ``shows`` and ``example``: the schema and an example of the answer with ``status``; ``also``: other good
         answers of the same shape, ``{status: description}``. ``query``, ``takes``: schemas of address and body, of which
         ``body_example`` is one; the view gets them as ``query`` and ``body``. ``tagged``: answers with an ETag. ``if_match``: the view calls
-        :func:`unchanged`. ``conflicts``: may answer 409 of its own.
+        :func:`unchanged`. ``conflicts``: may answer 409 of its own. ``anywhere``: keys of the agency need not name a
+        client.
         """
 
         def register(view: View) -> View:
@@ -115,14 +122,16 @@ class Resource(flask_smorest.Blueprint):
                 found = self.arguments(takes, arg_name="body", example=body_example, required=body_required)(found)
             if query is not None:
                 found = self.arguments(query, location="query", arg_name="query")(found)
-            found = behind_door(found, scope)
+            found = behind_door(found, self.part, scope, anywhere)
             headers = openapi.ETAG if tagged else None
             for code, words in {status: None, **(also or {})}.items():
                 shown = {"schema": shows, "example": example} if code != 204 else {}
                 found = self.alt_response(code, description=words, headers=headers, success=True, **shown)(found)
             for code in _problems(rule, scope, takes is not None, query is not None, if_match, conflicts):
                 found = self.alt_response(code, response=HTTPStatus(code).name)(found)
-            found = self.doc(operationId=_camel(view.__name__), **{openapi.IF_MATCHES: if_match})(found)
+            found = self.doc(
+                operationId=_camel(view.__name__), **{openapi.IF_MATCHES: if_match, openapi.PART: self.part}
+            )(found)
             self.route(rule, methods=[method])(found)
             return view
 
@@ -147,28 +156,31 @@ def _camel(name: str) -> str:
 # --- the door --------------------------------------------------------------------------------------------
 
 
-def behind_door(view: View, scope: str) -> View:
-    """Let in only keys that work and have the scope."""
+def behind_door(view: View, part: str, verb: str, anywhere: bool = False) -> View:
+    """Let in only keys that work and may do ``verb`` (read, write) to this part of the API."""
 
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         g.locale = request.accept_languages.best_match(list(console.LOCALES), "en")  # no cookie is asked for it
         request.max_content_length = body.MOST_BYTES
-        enter(scope)
+        enter(part, verb, anywhere)
         return view(*args, **kwargs)
 
     return guarded
 
 
-def enter(scope: str) -> None:
+def enter(part: str, verb: str, anywhere: bool = False) -> None:
     """Open the client of the request's key. Raises 401 for a key that does not work, 403 for one without the scope."""
     secret = _secret()
-    caller = api_access.enter(secret, writes=scope != "read") if secret else None
+    named = request.headers.get(CLIENT, "").strip().lower()
+    call = api_access.Call(request.method, request.path, named, writes=verb != "read", anywhere=anywhere)
+    caller = api_access.enter(secret, call) if secret else None
     if caller is None:
         count_try(WRONG_KEYS, "wrong-api-key")  # from here on guessing is answered with 429
         mistake = {"error": "invalid_token"} if secret else {}
         raise Unauthorized(www_authenticate=WWWAuthenticate("bearer", {"realm": "flowserver", **mistake}))
-    if scope not in caller.scopes:
+    if not caller.may(part, verb):
+        scope = f"{part}:{verb}" if part else verb
         response = problems.problem(403, _("This key lacks the scope “%(scope)s”.", scope=scope))
         response.headers["WWW-Authenticate"] = f'Bearer realm="flowserver", error="insufficient_scope", scope="{scope}"'
         abort(response)

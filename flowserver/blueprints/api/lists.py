@@ -12,7 +12,9 @@ from flowserver.blueprints.api.kit import ID, Answer, Resource, unchanged
 from flowserver.blueprints.api.schemas import lists as schemas
 from flowserver.services.people import browse, lists
 
-resource = Resource("Lists", 20, "What contacts join and leave. Joining one is what starts most flows.")
+resource = Resource(
+    "Lists", 20, "What contacts join and leave. Joining one is what starts most flows.", part="contacts"
+)
 
 ONE = f"/lists/{ID % 'list_id'}"
 EXAMPLE = {

@@ -10,7 +10,7 @@ from flowserver.blueprints.api.kit import ID, Resource
 from flowserver.blueprints.api.schemas import enrollments as schemas
 from flowserver.services.people import browse
 
-resource = Resource("Messages", 80, "Every intended send, and what became of it.")
+resource = Resource("Messages", 80, "Every intended send, and what became of it.", part="campaigns")
 
 ROW = {
     "id": 501,

@@ -20,6 +20,7 @@ from flowserver.blueprints.api import problems
 
 KEY = "key"  # name of the security scheme
 IF_MATCHES = "x-if-match"  # a note to ourselves that is taken out of the finished document
+PART = "x-part"  # likewise: the part of the API an operation belongs to
 METHODS = {"get", "post", "put", "patch", "delete"}
 PATHS = {  # what stands in addresses: description, example
     "contact_id": ("Id of a contact.", 7),
@@ -34,7 +35,9 @@ PATHS = {  # what stands in addresses: description, example
 ABOUT = """\
 Everything the console can do with contacts, lists, forms and flows, for programs.
 
-* **Key**: `Authorization: Bearer <key>`. A key belongs to one client and carries the scopes `read`, `write` or both.
+* **Key**: `Authorization: Bearer <key>`. A key belongs to one client and carries scopes: `read` and `write` for
+  everything, or parts such as `contacts:read` and `coupons:write`. A key of the agency acts for the client that the
+  header `Flowserver-Client` names by its slug.
 * **JSON** in UTF-8, both ways. Moments are ISO 8601 in UTC, like `2026-05-04T09:00:00Z`. Unknown keys are refused.
 * **Errors** are `application/problem+json` with a stable `type`; `errors` says what is wrong by path.
 * **Lists** come in pages: `limit` and `cursor` in, `data` and `next` out. They begin with the oldest.
@@ -65,6 +68,13 @@ IDEMPOTENCY_KEY = {
     "description": "Your own id of this request, 1 to 255 visible ASCII characters. Sent again with the same body it"
     " gets the same answer (with `Idempotent-Replayed: true`), with another one 422, while the first still runs 409.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+CLIENT = {
+    "name": "Flowserver-Client",
+    "in": "header",
+    "required": False,
+    "description": "For keys of the agency: the slug of the client to act for.",
+    "schema": {"type": "string"},
 }
 IF_MATCH = {
     "name": "If-Match",
@@ -157,12 +167,12 @@ def _finished(spec: dict[str, Any]) -> dict[str, Any]:
             parameter["description"], parameter["example"] = PATHS[parameter["name"]]
         for method in METHODS & set(item):
             operation = item[method]
-            scope = "read" if method == "get" else "write"
-            headers = ([IDEMPOTENCY_KEY] if scope == "write" else []) + (
-                [IF_MATCH] if operation.pop(IF_MATCHES) else []
-            )
+            scope, part = "read" if method == "get" else "write", operation.pop(PART)
+            headers = [CLIENT, *([IDEMPOTENCY_KEY] if scope == "write" else [])]
+            headers += [IF_MATCH] if operation.pop(IF_MATCHES) else []
             line = _curl(method, path, item, operation)
-            about = f"{operation.get('description', '')}\n\nScope: `{scope}`.\n\n```sh\n{line}\n```"
+            scopes = f"`{scope}`" + (f" or `{part}:{scope}`" if part else "")
+            about = f"{operation.get('description', '')}\n\nScope: {scopes}.\n\n```sh\n{line}\n```"
             operation.update(
                 description=about.strip(),
                 security=[{KEY: []}],

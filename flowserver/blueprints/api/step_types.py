@@ -13,7 +13,7 @@ from flowserver.blueprints.say import say
 from flowserver.nodes import catalogue
 from flowserver.nodes.base import Ref
 
-resource = Resource("Step types", 65, "What definitions of flows can be made of.")
+resource = Resource("Step types", 65, "What definitions of flows can be made of.", part="flows")
 
 KINDS: dict[str, Any] = {"trigger": catalogue.triggers, "action": catalogue.actions, "condition": catalogue.conditions}
 

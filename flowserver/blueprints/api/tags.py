@@ -10,7 +10,7 @@ from flowserver.blueprints.api.kit import Answer, Resource
 from flowserver.blueprints.api.schemas import lists as schemas
 from flowserver.services.people import browse, tags
 
-resource = Resource("Tags", 30, "Words put on contacts.")
+resource = Resource("Tags", 30, "Words put on contacts.", part="contacts")
 
 EXAMPLE = {"id": 1, "name": "customer", "contacts": 311, "created_at": "2026-05-04T09:00:00Z"}
 

@@ -7,12 +7,13 @@ import secrets
 from collections.abc import Iterable
 from datetime import timedelta
 from hashlib import sha256
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
 
 from flowserver import clock, extensions
-from flowserver.domain import people
+from flowserver.domain import people, scopes
 from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import ApiKey
@@ -21,50 +22,71 @@ from flowserver.text import N_
 
 log = structlog.get_logger()
 
-SCOPES = ("read", "write")
+EVERYTHING = ("read", "write")
 _WORD = "fsk"  # so that a key is recognised in logs and by scanners for secrets
 
 
-def issue(workspace_id: int, name: str, scopes: Iterable[str] = SCOPES) -> tuple[ApiKey, str]:
+def issue(workspace_id: int, name: str, scopes: Iterable[str] = EVERYTHING) -> tuple[ApiKey, str]:
     """Make a key in the caller's transaction. The secret is known to nobody afterwards."""
-    values = checked(name=lambda: _name(name), scopes=lambda: _scopes(scopes))
-    prefix = f"{_WORD}_{secrets.token_hex(5)}"
-    secret = f"{prefix}_{secrets.token_urlsafe(30)}"
-    row = ApiKey(
-        workspace_id=workspace_id, name=values["name"], prefix=prefix, key_hash=_hash(secret), scopes=values["scopes"]
-    )
+    values, secret = fresh(_WORD, name, scopes)
+    row = ApiKey(workspace_id=workspace_id, **values)
     db.session.add(row)
     return row, secret
 
 
-def make(workspace_id: int, name: str, scopes: Iterable[str] = SCOPES) -> tuple[ApiKey, str]:
-    """Make a key and commit: ``(row, secret)``. The secret is shown this once. Raises :class:`Invalid` by field."""
+def make(workspace_id: int, name: str, scopes: Iterable[str] = EVERYTHING) -> tuple[ApiKey, str]:
+    """Make a key and commit: ``(row, secret)``. The secret is shown this once. Raises :class:`Invalid` by field.
+
+    ``scopes``: see :mod:`flowserver.domain.scopes`.
+    """
     row, secret = issue(workspace_id, name, scopes)
     db.session.commit()
     log.info("api_key.made", key=row.id, workspace=workspace_id)
     return row, secret
 
 
+def fresh(word: str, name: str, scopes: Iterable[str]) -> tuple[dict[str, Any], str]:
+    """The columns of a new key, and its secret: ``<word>_<prefix>_<rest>``. Raises :class:`Invalid` by field."""
+    values = checked(name=lambda: _name(name), scopes=lambda: _scopes(scopes))
+    prefix = f"{word}_{secrets.token_hex(5)}"
+    secret = f"{prefix}_{secrets.token_urlsafe(30)}"
+    return {**values, "prefix": prefix, "key_hash": _hash(secret)}, secret
+
+
 def check(secret: str) -> ApiKey | None:
     """The key this secret belongs to, with its use noted to the minute; ``None`` for unknown and revoked ones."""
-    prefix = secret[: len(_WORD) + 11]
     with extensions.every_workspace():
-        row = db.session.scalar(sa.select(ApiKey).where(ApiKey.prefix == prefix))
-        good = hmac.compare_digest(row.key_hash if row else _hash(""), _hash(secret))
-        if row is None or not good or row.revoked_at:
-            return None
-        if row.last_used_at is None or clock.now() - row.last_used_at > timedelta(minutes=1):
+        row: ApiKey | None = known(ApiKey, secret)
+        if row is not None and stale(row.last_used_at):
             _note_use(row)
         return row
 
 
+def known(table: Any, secret: str) -> Any:
+    """The row of a table of keys that this secret belongs to; ``None`` for unknown and revoked ones."""
+    row = db.session.scalar(sa.select(table).where(table.prefix == secret[: len(_WORD) + 11]))
+    good = hmac.compare_digest(row.key_hash if row else _hash(""), _hash(secret))
+    return row if row is not None and good and not row.revoked_at else None
+
+
+def stale(moment: Any) -> bool:
+    """Whether a use noted then is more than a minute old (``None``: there was none), so that the next is noted."""
+    return moment is None or clock.now() - moment > timedelta(minutes=1)
+
+
 def _note_use(row: ApiKey) -> None:
     """In a transaction of its own that may write, even where the request itself only reads."""
+    note(sa.update(ApiKey).where(ApiKey.id == row.id).values(last_used_at=clock.now()))
+
+
+def note(*statements: Any) -> None:
+    """Write something small down while a request is at the door, in a transaction of its own. Commits."""
     reading = extensions.is_read_only()
     db.session.rollback()
     extensions.read_only(False)
     try:
-        db.session.execute(sa.update(ApiKey).where(ApiKey.id == row.id).values(last_used_at=clock.now()))
+        for statement in statements:
+            db.session.execute(statement)
         db.session.commit()
     finally:
         extensions.read_only(reading)
@@ -80,7 +102,7 @@ def revoke(key_id: int) -> ApiKey:
     """Make a key of the present client useless from now on."""
     row = db.session.scalar(sa.select(ApiKey).where(ApiKey.id == key_id, ApiKey.revoked_at.is_(None)))
     if row is None:
-        raise NotFound(str(key_id))
+        raise NotFound(N_("There is no such key"))
     row.revoked_at = clock.now()
     db.session.commit()
     log.info("api_key.revoked", key=row.id)
@@ -93,11 +115,11 @@ def _name(name: str) -> str:
     return people.name(name)
 
 
-def _scopes(scopes: Iterable[str]) -> list[str]:
-    wanted = [scope for scope in SCOPES if scope in set(scopes)]
-    if not wanted or set(scopes) - set(SCOPES):
+def _scopes(wanted: Iterable[str]) -> list[str]:
+    chosen = set(wanted)
+    if not chosen or chosen - set(scopes.SCOPES):
         raise Invalid(N_("Choose what the key may do"))
-    return wanted
+    return scopes.ordered(chosen)
 
 
 def _hash(secret: str) -> str:

@@ -108,9 +108,11 @@ def _unsettled(now: datetime) -> None:
 
 
 def _answers(now: datetime) -> None:
+    from flowserver.services.accounts import agency_keys
     from flowserver.services.operations import idempotency
 
     idempotency.expire(now)
+    agency_keys.expire(now)
 
 
 def _orphans(now: datetime) -> None:

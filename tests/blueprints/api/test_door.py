@@ -68,7 +68,7 @@ def test_a_key_that_reads_may_not_write(app, workspace):
     assert reader.get("/contacts").status_code == 200
     answer = reader.post("/contacts", {"email": "ada@example.com"})
     problem(answer, 403, "forbidden")
-    assert 'scope="write"' in answer.headers["WWW-Authenticate"]
+    assert 'scope="contacts:write"' in answer.headers["WWW-Authenticate"]
 
 
 def test_a_key_that_writes_may_not_read(app, workspace):

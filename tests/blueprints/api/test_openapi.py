@@ -92,9 +92,19 @@ def test_every_word_of_an_address_is_described(spec):
 
 def test_every_parameter_is_known(spec):
     listing = {one["name"] for one in spec["paths"][f"{PREFIX}/contacts"]["get"]["parameters"]}
-    assert listing == {"limit", "cursor", "email", "phone", "external_id", "list", "tag", "status", "updated_since"}
+    assert listing - {"Flowserver-Client"} == {
+        "limit",
+        "cursor",
+        "email",
+        "phone",
+        "external_id",
+        "list",
+        "tag",
+        "status",
+        "updated_since",
+    }
     draft = {one["name"] for one in spec["paths"][f"{PREFIX}/flows/{{flow_id}}/draft"]["put"]["parameters"]}
-    assert draft == {"draft_number", "Idempotency-Key", "If-Match"}
+    assert draft == {"draft_number", "Idempotency-Key", "If-Match", "Flowserver-Client"}
     for method, path, operation in operations(spec):
         headers = {one["name"] for one in operation.get("parameters", ()) if one["in"] == "header"}
         assert ("Idempotency-Key" in headers) == (method != "GET"), path
