@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -213,6 +215,86 @@ def demo(once: bool, data: str | None) -> None:
     click.echo("The demo data is loaded.")
     if made["password"]:
         click.echo(f"Log in as {made['email']} with the password {made['password']}")
+
+
+@main.group()
+def keys() -> None:
+    """Keys of the JSON API: make, list and revoke them."""
+
+
+_of = click.option("--client", metavar="SLUG", help="The client, as in its addresses /c/<slug>/; none: the agency.")
+
+
+@keys.command("make")
+@click.option("--name", required=True, help="The program that will use it.")
+@click.option("--scope", "scopes", multiple=True, help="read, write, contacts:read, coupons:write … (read and write)")
+@_of
+@_data
+def keys_make(name: str, scopes: tuple[str, ...], client: str | None, data: str | None) -> None:
+    """Make a key. Prints {"id": …, "api_key": "…"} as JSON; the key is shown this once."""
+    from flowserver.services.accounts import agency_keys, api_keys
+
+    wanted = scopes or api_keys.EVERYTHING
+    with _client(client, data) as workspace_id, _told():
+        make = agency_keys.make if workspace_id is None else lambda *args: api_keys.make(workspace_id, *args)
+        row, secret = make(name, wanted)
+        click.echo(json.dumps({"id": row.id, "api_key": secret}))
+
+
+@keys.command("list")
+@_of
+@_data
+def keys_list(client: str | None, data: str | None) -> None:
+    """List the keys that work, as JSON, one a line."""
+    from flowserver.services.accounts import agency_keys, api_keys
+
+    with _client(client, data) as workspace_id:
+        for row in agency_keys.keys() if workspace_id is None else api_keys.keys():
+            used = row.last_used_at.isoformat() if row.last_used_at else None
+            words = {"name": row.name, "key": f"{row.prefix}…", "scopes": row.scopes, "last_used_at": used}
+            click.echo(json.dumps({"id": row.id, **words}, ensure_ascii=False))
+
+
+@keys.command("revoke")
+@click.argument("key_id", type=int)
+@_of
+@_data
+def keys_revoke(key_id: int, client: str | None, data: str | None) -> None:
+    """Make a key useless from now on."""
+    from flowserver.services.accounts import agency_keys, api_keys
+
+    with _client(client, data) as workspace_id, _told():
+        row = (agency_keys if workspace_id is None else api_keys).revoke(key_id)
+        click.echo(f"The key “{row.name}” opens nothing any more.")
+
+
+@contextmanager
+def _client(slug: str | None, data: str | None) -> Iterator[int | None]:
+    """The application with a client opened by its slug; ``None``: with none."""
+    from flowserver import extensions
+    from flowserver.services.accounts import accounts
+
+    app = _app(data=data)
+    with app.app_context():
+        if not slug:
+            yield None
+            return
+        with _told():
+            workspace_id = accounts.by_slug(slug).id
+        with extensions.workspace(workspace_id):
+            yield workspace_id
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Mistakes of the caller end the command in words, each with its place."""
+    try:
+        yield
+    except Invalid as error:
+        lines = [f"{key}: {text}" for key, part in error.messages.items() for text in flat(part)]
+        _fail("\n".join(line.removeprefix("_: ") for line in lines))
+    except FlowserverError as error:
+        _fail(str(error))
 
 
 @main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})

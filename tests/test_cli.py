@@ -116,7 +116,19 @@ def test_help_comes_quickly_and_names_the_commands():
     began = time.monotonic()
     done = subprocess.run([*MAIN_MODULE, "--help"], capture_output=True, text=True, timeout=30)
     assert time.monotonic() - began < 5
-    for command in ("up", "serve", "worker", "clock", "setup", "migrate", "doctor", "demo", "bench", "new-node"):
+    for command in (
+        "up",
+        "serve",
+        "worker",
+        "clock",
+        "setup",
+        "migrate",
+        "doctor",
+        "demo",
+        "bench",
+        "new-node",
+        "keys",
+    ):
         assert re.search(rf"^  {command}\b", done.stdout, re.M)
 
 
@@ -214,3 +226,26 @@ def test_the_new_files_pass_the_linter(clone):
 def test_a_name_that_is_no_name_is_refused():
     done = CliRunner().invoke(main, ["new-node", "action", "../Evil"])
     assert done.exit_code == 2 and "small letters" in done.output
+
+
+# --- keys ------------------------------------------------------------------------------------------------
+
+
+def test_keys_are_made_listed_and_revoked(cli):
+    made = json.loads(cli("setup", *ANSWERS, "--password-file", "-", stdin="a long enough password").stdout)
+    assert made["api_key"].startswith("fsk_")
+    slug = ("--client", "caffe-lume")
+    key = json.loads(cli("keys", "make", "--name", "Till", "--scope", "coupons:write", *slug).stdout)
+    agency = json.loads(cli("keys", "make", "--name", "Back office").stdout)
+    assert key["api_key"].startswith("fsk_") and agency["api_key"].startswith("fsa_")
+    rows = [json.loads(line) for line in cli("keys", "list", *slug).stdout.splitlines()]
+    assert [(row["name"], row["scopes"]) for row in rows] == [("Till", ["coupons:write"]), ("setup", ["read", "write"])]
+    assert key["api_key"] not in str(rows)
+    assert "opens nothing any more" in cli("keys", "revoke", str(agency["id"])).stdout
+    assert cli("keys", "list").stdout == ""
+    again = cli("keys", "revoke", str(agency["id"]))
+    assert again.returncode == 1 and "There is no such key" in again.stderr
+    wrong = cli("keys", "make", "--name", "x", "--scope", "everything", *slug)
+    assert wrong.returncode == 1 and wrong.stderr.startswith("scopes: ")
+    nobody = cli("keys", "list", "--client", "nobody")
+    assert nobody.returncode == 1 and "There is no client “nobody”" in nobody.stderr

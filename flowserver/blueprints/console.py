@@ -176,11 +176,12 @@ _AGENCY_NAV = (
     ("agency", "/", "building", lazy_gettext("All clients")),
     ("health", "/sending", "server", lazy_gettext("Sending health")),
     ("team", "/team", "users", lazy_gettext("Team and roles")),
+    ("agency-keys", "/keys", "key", lazy_gettext("Agency keys")),
     ("agency-settings", "/agency", "gear", lazy_gettext("Agency settings")),
     ("mailbox", "/dev/mailbox", "inbox", lazy_gettext("Mailbox")),
     ("phone", "/dev/phone", "phone", lazy_gettext("Phone")),
 )
-_ADMIN_ONLY = {"team", "agency-settings", "mailbox", "phone"}
+_ADMIN_ONLY = {"team", "agency-keys", "agency-settings", "mailbox", "phone"}
 
 
 def _shared() -> dict[str, Any]:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from flowserver import extensions as ext
 from flowserver.errors import ProviderUnavailable
 from flowserver.models import Alert, Connection, Contact, Enrollment, Flow, Invitation, Message, User, Workspace
-from flowserver.services.accounts import accounts, overview, team
+from flowserver.services.accounts import accounts, agency_keys, overview, team
 from flowserver.services.messages import console_mail
 from tests.conftest import make_user
 
@@ -287,3 +287,27 @@ def test_the_team_page_asks_few_queries_for_everybody(db, alice, bob, workspace)
     assert [(one.user.name, one.clients) for one in members] == [("Alice", []), ("Bob", ["Caffè Lume"])]
     assert len([statement for statement in seen if statement.startswith("SELECT")]) <= 3  # alice, people, clients
     assert db.session.scalar(sa.select(sa.func.count(User.id))) == 2
+
+
+# --- keys ------------------------------------------------------------------------------------------------
+
+
+def test_an_agency_key_is_made_shown_once_and_revoked(login, alice, db, workspace):
+    browser = login(alice)
+    page = browser.post("/keys", data={"name": "Back office", "scopes": ["read"]}).text
+    secret = page.split('id="secret" value="')[1].split('"')[0]
+    headers = {"Authorization": f"Bearer {secret}", "Flowserver-Client": workspace.slug}
+    assert browser.get("/api/v1/contacts", headers=headers).status_code == 200
+    again = browser.get("/keys").text
+    assert secret not in again and secret[:14] in again and "GET /api/v1/contacts" in again
+    key = agency_keys.keys()[0]
+    assert "opens nothing any more" in follow(browser, f"/keys/{key.id}/revoke")
+    assert browser.get("/api/v1/contacts", headers=headers).status_code == 401
+    refused = browser.post("/keys", data={"name": ""})
+    assert refused.status_code == 422 and "Choose what the key may do" in refused.text
+
+
+def test_only_admins_see_the_keys_of_the_agency(login, bob):
+    browser = login(bob)
+    assert browser.get("/keys").status_code == 403 and browser.post("/keys", data={"name": "x"}).status_code == 403
+    assert "Agency keys" not in browser.get("/").text

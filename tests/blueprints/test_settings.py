@@ -308,6 +308,22 @@ def test_a_key_is_shown_once(login, bob, db, workspace):
     assert secret not in again and secret[:14] in again and "Online shop" in again
 
 
+def test_a_key_may_open_some_parts_only(login, bob, db):
+    browser = login(bob)
+    answer = browser.post(
+        HOME + "/keys", data={"name": "Till", "parts": ["coupons:read", "coupons:write", "flows:read"]}
+    )
+    assert answer.status_code == 200
+    page = browser.get(HOME + "/keys").text
+    assert "Coupons: reads and writes" in page and "Flows and who is in them: reads" in page
+    db.session.rollback()
+    assert db.session.scalar(sa.select(ApiKey.scopes)) == ["flows:read", "coupons:read", "coupons:write"]
+    refused = browser.post(HOME + "/keys", data={"name": "", "parts": ["coupons:read"]})
+    assert refused.status_code == 422
+    assert 'value="coupons:read" aria-label="Read: Coupons" checked' in refused.text
+    assert browser.post(HOME + "/keys", data={"name": "x", "parts": ["nothing:read"]}).status_code == 422
+
+
 def test_a_revoked_key_is_gone(login, bob, db, workspace):
     row, secret = api_keys.make(workspace.id, "Shop")
     assert "opens nothing any more" in follow(login(bob), f"{HOME}/keys/{row.id}/revoke")

@@ -11,14 +11,16 @@ from flask_babel import gettext as _
 from wtforms import SelectChoice
 
 from flowserver import clock
+from flowserver.blueprints import keykit
 from flowserver.blueprints.agency.forms import ROLE_NOTES, AccessForm, AgencyForm, ClientForm, InviteForm
 from flowserver.blueprints.console import local, page_if
 from flowserver.blueprints.fieldkit import add_errors, page, sent
+from flowserver.blueprints.keykit import KeyForm
 from flowserver.blueprints.limits import limiter
 from flowserver.blueprints.places import countries, time_zones
 from flowserver.blueprints.scope import admin_only, me
 from flowserver.errors import Invalid, ProviderError
-from flowserver.services.accounts import accounts, clients, overview, settings, team
+from flowserver.services.accounts import accounts, agency_keys, clients, overview, settings, team
 
 bp = Blueprint("agency", __name__)
 
@@ -86,6 +88,41 @@ def agency() -> ResponseReturnValue:
             flash(_("The agency’s settings are saved."))
             return redirect(url_for("agency.agency"), 303)
     return page("agency/agency.html", form)
+
+
+# --- keys ----------------------------------------------------------------------------------------------
+
+
+def _key_page(form: KeyForm, **values: Any) -> ResponseReturnValue:
+    keys, uses = agency_keys.keys(), agency_keys.uses()
+    return page("agency/keys.html", form, rows=keys, uses=uses, **keykit.shown(), **values)
+
+
+@bp.get("/keys")
+@admin_only
+def key_list() -> ResponseReturnValue:
+    return _key_page(KeyForm())
+
+
+@bp.post("/keys")
+@admin_only
+def add_key() -> ResponseReturnValue:
+    """The one answer to a POST that is a page: the secret must not travel through an address or a cookie."""
+    form = KeyForm(sent())
+    try:
+        row, secret = agency_keys.make(form.name.data or "", form.wanted(), by=me())
+    except Invalid as error:
+        add_errors(form, error.messages)
+        return _key_page(form)
+    return _key_page(KeyForm(), made=row, secret=secret)
+
+
+@bp.post("/keys/<int:key_id>/revoke")
+@admin_only
+def revoke_key(key_id: int) -> ResponseReturnValue:
+    row = agency_keys.revoke(key_id)
+    flash(_("The key “%(name)s” opens nothing any more.", name=row.name))
+    return redirect(url_for("agency.key_list"), 303)
 
 
 # --- team ----------------------------------------------------------------------------------------------

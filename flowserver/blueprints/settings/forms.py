@@ -15,11 +15,10 @@ from wtforms import (
     PasswordField,
     SelectChoice,
     SelectField,
-    SelectMultipleField,
     StringField,
     TextAreaField,
 )
-from wtforms.widgets import CheckboxInput, ListWidget, PasswordInput
+from wtforms.widgets import PasswordInput
 
 from flowserver.blueprints.console import LOCALES
 from flowserver.providers.base import Provider
@@ -60,18 +59,6 @@ class FieldForm(wtforms.Form):
         _l("Kind"), validate_choice=False, choices=[SelectChoice(name, title) for name, title in TYPES.items()]
     )
     choices = TextAreaField(_l("Choices, one on each line"), render_kw={"rows": 5})
-
-
-class KeyForm(wtforms.Form):
-    name = StringField(_l("Name"))
-    scopes = SelectMultipleField(
-        _l("What it may do"),
-        default=["read", "write"],
-        validate_choice=False,
-        choices=[SelectChoice("read", _l("Read")), SelectChoice("write", _l("Write"))],
-        widget=ListWidget(),
-        option_widget=CheckboxInput(),
-    )
 
 
 class SuppressionForm(wtforms.Form):

@@ -9,7 +9,9 @@ from flask import Blueprint, abort, flash, g, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
+from flowserver.blueprints import keykit
 from flowserver.blueprints.fieldkit import add_errors, page, sent
+from flowserver.blueprints.keykit import KeyForm
 from flowserver.blueprints.places import countries, time_zones
 from flowserver.blueprints.say import say
 from flowserver.blueprints.scope import me
@@ -17,7 +19,6 @@ from flowserver.blueprints.settings.forms import (
     ConnectionForm,
     FieldForm,
     GeneralForm,
-    KeyForm,
     ReasonForm,
     SendingForm,
     SuppressionForm,
@@ -260,7 +261,7 @@ def delete_field(field_id: int) -> ResponseReturnValue:
 
 
 def _key_page(form: KeyForm, **values: Any) -> ResponseReturnValue:
-    return page("settings/keys.html", form, rows=api_keys.keys(), **values)
+    return page("settings/keys.html", form, rows=api_keys.keys(), **keykit.shown(), **values)
 
 
 @bp.get("/keys")
@@ -273,7 +274,7 @@ def add_key() -> ResponseReturnValue:
     """The one answer to a POST that is a page: the secret must not travel through an address or a cookie."""
     form = KeyForm(sent())
     try:
-        row, secret = api_keys.make(g.workspace.id, form.name.data or "", form.scopes.data or [])
+        row, secret = api_keys.make(g.workspace.id, form.name.data or "", form.wanted())
     except Invalid as error:
         add_errors(form, error.messages)
         return _key_page(form)

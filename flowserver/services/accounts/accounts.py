@@ -97,6 +97,14 @@ def open_workspace(user: User, slug: str) -> Workspace:
     return found
 
 
+def by_slug(slug: str) -> Workspace:
+    """The client behind ``slug``, for commands on the server itself. Raises :class:`NotFound`."""
+    found = db.session.scalar(sa.select(Workspace).where(Workspace.slug == slug, Workspace.archived_at.is_(None)))
+    if found is None:
+        raise NotFound(Text("There is no client “%(name)s”", name=slug))
+    return found
+
+
 def enter(slug: str, user: User) -> Workspace:
     """Open a client for the rest of the request: ORM queries see its rows only. Strangers get :class:`NotFound`."""
     workspace = open_workspace(user, slug)
