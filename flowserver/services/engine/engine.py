@@ -286,7 +286,8 @@ def _write_tags(connection: sa.Connection, now: datetime, wishes: ctx.Wishes) ->
     if not wishes.tags:
         return
     names = {(workspace, name) for workspace, _, name in wishes.tags}
-    bulk.insert_new(connection, "tag", ("workspace_id", "name", "created_at"), [(w, n, now) for w, n in sorted(names)])
+    columns = ("workspace_id", "name", "created_at", "updated_at")
+    bulk.insert_new(connection, "tag", columns, [(workspace, name, now, now) for workspace, name in sorted(names)])
     t = Tag.__table__.c
     query = sa.select(t.workspace_id, t.name, t.id).where(
         bulk.ids_in(t.workspace_id, {workspace for workspace, _ in names}), t.name.in_({name for _, name in names})
@@ -295,7 +296,9 @@ def _write_tags(connection: sa.Connection, now: datetime, wishes: ctx.Wishes) ->
     links = [(ids[workspace, name], contact, workspace, on) for (workspace, contact, name), on in wishes.tags.items()]
     columns = ("tag_id", "contact_id", "workspace_id", "added_at")
     bulk.insert_new(connection, "contact_tag", columns, [(*link, now) for *link, on in links if on])
-    _remove(connection, ContactTag.__table__, "tag_id", [(tag, contact) for tag, contact, _, on in links if not on])
+    _remove(
+        connection, now, ContactTag.__table__, "tag_id", [(tag, contact) for tag, contact, _, on in links if not on]
+    )
 
 
 def _write_lists(connection: sa.Connection, now: datetime, wishes: ctx.Wishes) -> None:
@@ -303,16 +306,18 @@ def _write_lists(connection: sa.Connection, now: datetime, wishes: ctx.Wishes) -
     joined = [(list_id, contact, workspace, now) for (workspace, contact, list_id), on in wishes.lists.items() if on]
     left = [(list_id, contact) for (_, contact, list_id), on in wishes.lists.items() if not on]
     bulk.insert_new(connection, "membership", columns, joined)
-    _remove(connection, Membership.__table__, "list_id", left)
+    _remove(connection, now, Membership.__table__, "list_id", left)
 
 
-def _remove(connection: sa.Connection, table: Any, column: str, pairs: list[tuple[int, int]]) -> None:
-    """Delete links (a tag or list with its contacts), one statement a tag or list."""
+def _remove(connection: sa.Connection, now: datetime, table: Any, column: str, pairs: list[tuple[int, int]]) -> None:
+    """Delete links (a tag or list with its contacts), one statement a tag or list; their contacts have changed."""
     groups: dict[int, list[int]] = defaultdict(list)
     for key, contact in pairs:
         groups[key].append(contact)
     for key, contacts in groups.items():
         connection.execute(table.delete().where(table.c[column] == key, bulk.ids_in(table.c.contact_id, contacts)))
+        changed = Contact.__table__.update().where(bulk.ids_in(Contact.__table__.c.id, contacts))
+        connection.execute(changed.values(updated_at=now))
 
 
 def _ring(wishes: ctx.Wishes) -> None:

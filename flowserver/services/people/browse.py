@@ -125,7 +125,10 @@ def contacts(
     if status:
         query = query.where(Contact.status == status)
     if updated_since:
-        query = query.where(Contact.updated_at >= updated_since)
+        joined = sa.select(Membership.contact_id).where(Membership.joined_at >= updated_since)
+        tagged = sa.select(ContactTag.contact_id).where(ContactTag.added_at >= updated_since)
+        changed = (Contact.updated_at >= updated_since, Contact.id.in_(joined), Contact.id.in_(tagged))
+        query = query.where(sa.or_(*changed))
     rows, following = _page(query, Contact.id, after, limit)
     return Page(rows, following, *people_of.lists_and_tags([row.id for row in rows]))
 

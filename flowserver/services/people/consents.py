@@ -54,7 +54,7 @@ def change(
     if old == state:
         return False
     setattr(contact, column, state)
-    contact.updated_at = at
+    contact.updated_at = clock.now()  # it may have been given long ago
     db.session.flush()
     if not silent:
         data = {"channel": channel, "old": old, "new": state, "source": source[:80]}

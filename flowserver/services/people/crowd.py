@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from flowserver import clock, extensions, jobqueue
 from flowserver.extensions import db
-from flowserver.models import Event
+from flowserver.models import Contact, Event
 from flowserver.services.engine import events
 
 AT_ONCE = 25  # so many events are matched to flows in the same transaction; more are left to the match job
@@ -38,6 +39,15 @@ def insert_new(table: Any, rows: Sequence[Mapping[str, Any]], returning: Sequenc
         return []
     result = db.session.connection().execute(statement.returning(*(target.c[name] for name in returning)), prepared)
     return [tuple(row) for row in result]
+
+
+def touch(contact_ids: Sequence[int]) -> None:
+    """Note that contacts changed, where no column of theirs did: those who keep a copy must read them again.
+
+    Only for what leaves no trace; who got a tag or joined a list is found by the moment it happened.
+    """
+    change = sa.update(Contact).where(Contact.id.in_(contact_ids)).values(updated_at=clock.now())
+    db.session.execute(change, execution_options={"synchronize_session": "fetch"})
 
 
 def tell(

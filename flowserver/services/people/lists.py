@@ -59,6 +59,7 @@ def leave(list_id: int, contact_ids: Sequence[int], *, commit: bool = True) -> i
     gone = db.session.execute(
         sa.delete(Membership).where(Membership.list_id == list_id, Membership.contact_id.in_(contact_ids))
     )
+    crowd.touch(contact_ids)
     if commit:
         db.session.commit()
     return int(getattr(gone, "rowcount", 0))

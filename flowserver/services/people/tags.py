@@ -58,6 +58,7 @@ def remove(contact_ids: Sequence[int], name: str, *, commit: bool = True) -> int
     gone = db.session.execute(
         sa.delete(ContactTag).where(ContactTag.tag_id == tag_id, ContactTag.contact_id.in_(contact_ids))
     )
+    crowd.touch(contact_ids)
     if commit:
         db.session.commit()
     return int(getattr(gone, "rowcount", 0))
