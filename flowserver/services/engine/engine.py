@@ -316,7 +316,7 @@ def _remove(connection: sa.Connection, now: datetime, table: Any, column: str, p
         groups[key].append(contact)
     for key, contacts in groups.items():
         connection.execute(table.delete().where(table.c[column] == key, bulk.ids_in(table.c.contact_id, contacts)))
-        changed = Contact.__table__.update().where(bulk.ids_in(Contact.__table__.c.id, contacts))
+        changed = ContactRow.__table__.update().where(bulk.ids_in(_C.id, contacts))
         connection.execute(changed.values(updated_at=now))
 
 
