@@ -94,6 +94,7 @@ class BatchContext:
         suppressed: set[tuple[str, str]],
         recent: dict[tuple[int, str], list[datetime]],
         owners: Mapping[int, str] | None = None,
+        segments: Mapping[int, Any] | None = None,
         skip_sends: bool = False,
         load: Callable[[Iterable[str]], None] | None = None,
     ):
@@ -106,6 +107,7 @@ class BatchContext:
         self.suppressed = suppressed
         self.recent = recent
         self.owners = owners or {}
+        self.segments = {} if segments is None else segments
         self.skip_sends = skip_sends
         self._load = load
         self._planned = Sent("planned", now)

@@ -149,6 +149,7 @@ class Context(Protocol):
 
     now: datetime
     zone: ZoneInfo  # the client's
+    segments: Mapping[int, Any]  # id → its rule, where a node needs "segment:<id>"
 
     def send(self, batch: Sequence[Item], channel: str, settings: Mapping[str, Any]) -> Sequence[Plan]:
         """Plan one message per item through ``channel`` (``email``, ``sms``); an answer each, in order."""

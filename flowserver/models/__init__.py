@@ -29,6 +29,7 @@ from flowserver.models.people import (
     Suppression,
     Tag,
 )
+from flowserver.models.segments import Segment
 
 __all__ = [
     "Access",
@@ -59,6 +60,7 @@ __all__ = [
     "Message",
     "RateWindow",
     "ScoreEntry",
+    "Segment",
     "Signup",
     "Suppression",
     "Tag",

@@ -175,8 +175,14 @@ class NodeForm(wtforms.Form):
 # --- nodes ---------------------------------------------------------------------------------------------
 
 
-NEEDS = frozenset({"tags", "lists", "fields", "messages", "events", "suppression", "caps"})
-"""What a node can ask the engine to load for a batch before it decides; the contact itself is always there."""
+NEEDS = frozenset({"tags", "lists", "fields", "messages", "events", "suppression", "caps", "segment"})
+"""What a node can ask the engine to load for a batch before it decides; the contact itself is always there.
+
+A segment is asked for by its id: ``segment:12``.
+"""
+
+OF_A_RUN = frozenset({"messages", "events"})
+"""Facts about one passage through a flow: who asks for them cannot be asked about contacts at large."""
 
 
 class Node:
@@ -288,6 +294,8 @@ class Action(Node):
 
 class Condition(Node):
     """A question with the answer yes or no, asked at the moment it is reached. A missing value answers no."""
+
+    in_segments: ClassVar[bool] = True  # whether a segment can ask it, unless it needs the facts of a run
 
     def holds(self, item: Item, ctx: Context) -> bool:
         """Whether the answer is yes for this contact now."""

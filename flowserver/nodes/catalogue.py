@@ -1,6 +1,6 @@
 """All nodes there are, by name, found by walking the folders."""
 
-from flowserver.nodes.base import Action, Condition, Trigger
+from flowserver.nodes.base import OF_A_RUN, Action, Condition, Trigger
 from flowserver.registry import discover
 from flowserver.text import Text
 
@@ -18,6 +18,11 @@ def actions() -> dict[str, type[Action]]:
 def conditions() -> dict[str, type[Condition]]:
     """Every condition by name: what an if/else can ask."""
     return discover("flowserver.nodes.conditions", Condition, "flowserver.nodes")
+
+
+def of_contacts() -> dict[str, type[Condition]]:
+    """The conditions a segment can ask: those about the contact, not about its passage through a flow."""
+    return {name: cls for name, cls in conditions().items() if cls.in_segments and not cls.needs & OF_A_RUN}
 
 
 def reasons() -> dict[str, Text]:

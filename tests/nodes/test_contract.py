@@ -108,7 +108,7 @@ def test_it_says_what_it_is(kind, cls):
 def test_it_asks_only_for_facts_the_engine_can_load(kind, cls):
     assert cls.needs <= base.NEEDS
     for full in samples(kind, cls):
-        assert cls(cls.load(full)).needs <= base.NEEDS
+        assert {need.partition(":")[0] for need in cls(cls.load(full)).needs} <= base.NEEDS
 
 
 @pytest.mark.parametrize("cls", ACTIONS)

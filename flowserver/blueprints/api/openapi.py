@@ -25,6 +25,7 @@ METHODS = {"get", "post", "put", "patch", "delete"}
 PATHS = {  # what stands in addresses: description, example
     "contact_id": ("Id of a contact.", 7),
     "list_id": ("Id of a list.", 1),
+    "segment_id": ("Id of a segment.", 2),
     "tag": ("Name of a tag.", "customer"),
     "form_id": ("Id of a form.", 1),
     "flow_id": ("Id of a flow.", 1),

@@ -34,14 +34,21 @@ class How(wtforms.Form):
 class Row:
     """One condition on the page."""
 
-    def __init__(self, number: int, posted: Any, settings: Mapping[str, Any], draft: Mapping[str, Any], key: str):
+    def __init__(
+        self,
+        number: int,
+        posted: Any,
+        settings: Mapping[str, Any],
+        draft: Mapping[str, Any],
+        key: str,
+        conditions: Mapping[str, Any],
+    ):
         self.number = number
         prefix = f"c{number}-"
         turned = "not" in settings
         own = settings["not"] if turned else settings
         data = {"type": own.get("type", ""), "turned": turned}
         self.choice = Choice(posted, prefix=prefix, data=data)
-        conditions = catalogue.conditions()
         self.choice.type.choices = {
             "": N_("Choose a question"),
             **{name: cls.title for name, cls in conditions.items()},
@@ -81,9 +88,20 @@ class Row:
 
 
 class RuleForm:
-    """The whole rule. ``act`` says what the person pressed: "" saves, the rest changes the page only."""
+    """The whole rule. ``act`` says what the person pressed: "" saves, the rest changes the page only.
 
-    def __init__(self, rule: Mapping[str, Any] | None, posted: Any, draft: Mapping[str, Any], key: str):
+    In a flow it asks for the step ``key`` of ``draft``; a rule that stands alone names its ``conditions``.
+    """
+
+    def __init__(
+        self,
+        rule: Mapping[str, Any] | None,
+        posted: Any,
+        draft: Mapping[str, Any],
+        key: str,
+        conditions: Mapping[str, Any] | None = None,
+    ):
+        conditions = catalogue.conditions() if conditions is None else conditions
         how, parts = _taken_apart(rule or {})
         self.odd = parts is None  # a rule this page cannot show: groups inside groups
         parts = parts or [{}]
@@ -96,7 +114,7 @@ class RuleForm:
         self.how = How(posted, data={"how": how})
         if not self.how.how.data:
             self.how.how.data = "all"
-        self.rows = [Row(n, posted, parts[n] if posted is None else {}, draft, key) for n in numbers]
+        self.rows = [Row(n, posted, parts[n] if posted is None else {}, draft, key, conditions) for n in numbers]
         self.full = len(self.rows) >= MOST
 
     @property

@@ -11,7 +11,7 @@ from flowserver import extensions
 from flowserver.domain import scopes
 from flowserver.errors import Forbidden
 from flowserver.extensions import db
-from flowserver.models import Contact, ContactList, Field, Flow, Form, Tag, Workspace
+from flowserver.models import Contact, ContactList, Field, Flow, Form, Segment, Tag, Workspace
 from flowserver.services.accounts import agency_keys, api_keys
 from flowserver.text import N_, Text
 
@@ -22,6 +22,7 @@ _TABLES: dict[str, Any] = {
     "field": Field,
     "form": Form,
     "flow": Flow,
+    "segment": Segment,
 }
 
 

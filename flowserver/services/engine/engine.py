@@ -207,6 +207,7 @@ def _context(now: datetime, flow: Any, version_id: int, facts: Facts, wishes: ct
         suppressed=facts.suppressed[client.id],
         recent=facts.recent,
         owners=facts.owners,
+        segments=facts.segments,
         skip_sends=flow.state == "paused" and flow.pause_mode == "skip",
         load=facts.load,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,8 +15,9 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from flowserver.domain import context as ctx
-from flowserver.domain import people
+from flowserver.domain import people, rules
 from flowserver.domain.steps import Contact, Fact, Item, Sent
+from flowserver.errors import Invalid
 from flowserver.extensions import db
 from flowserver.models import (
     Connection,
@@ -25,11 +27,13 @@ from flowserver.models import (
     Flow,
     Membership,
     Message,
+    Segment,
     Suppression,
     Tag,
     User,
     Workspace,
 )
+from flowserver.nodes import catalogue
 from flowserver.services.engine import bulk
 from flowserver.services.engine.versions import hears
 
@@ -37,7 +41,7 @@ COUNTED = timedelta(days=8)  # how far back the message limit looks: a week of c
 
 _F, _W, _K, _D = (table.__table__.c for table in (Flow, Workspace, Connection, Field))
 _T, _G, _L, _S = (table.__table__.c for table in (ContactTag, Tag, Membership, Suppression))
-_M, _V, _U = (table.__table__.c for table in (Message, Event, User))
+_M, _V, _U, _R = (table.__table__.c for table in (Message, Event, User, Segment))
 
 _FLOWS = sa.select(_F.id, _F.workspace_id, _F.state, _F.pause_mode).where(bulk.ids_named(_F.id))
 _CLIENTS = sa.select(
@@ -79,13 +83,14 @@ _SENT = (
 _EVENTS = sa.select(_V.contact_id, _V.type, _V.at, _V.subject, _V.data).where(
     bulk.ids_named(_V.contact_id), _V.at >= sa.bindparam("since")
 )
+_SEGMENTS = sa.select(_R.id, _R.rule).where(bulk.ids_named(_R.id))
 
 
 class Facts:
     """The facts of one batch. ``items`` by version; flows, clients and owners are there from the beginning.
 
     :meth:`load` fetches the others and puts them where nodes look: on contacts, on items, into ``suppressed`` (by
-    client: channel and address) and ``recent``.
+    client: channel and address), ``recent`` and ``segments`` (by id: the rule).
     """
 
     def __init__(self, now: datetime, items: Mapping[int, list[Item]], with_fields: bool):
@@ -100,6 +105,7 @@ class Facts:
         self.owners: dict[int, str] = {row.id: row.email for row in _ask(_OWNERS, owners)} if owners else {}
         self.suppressed: dict[int, set[tuple[str, str]]] = defaultdict(set)
         self.recent: dict[tuple[int, str], list[datetime]] = defaultdict(list)
+        self.segments: dict[int, rules.Rule] = {}
         self._left: dict[str, Callable[[], None]] = {
             "tags": self._tags,
             "lists": self._lists,
@@ -111,10 +117,20 @@ class Facts:
 
     def load(self, needs: Iterable[str]) -> None:
         """Fetch these kinds of facts for the whole batch, unless they are there."""
-        for kind in needs:
+        for kind in self._with_segments(needs):
             way = self._left.pop(kind, None)
             if way is not None:
                 way()
+
+    def _with_segments(self, needs: Iterable[str]) -> set[str]:
+        """The needs, and those of the rules of the segments among them (``segment:12``), which are read here."""
+        wanted = set(needs)
+        segments = {int(need[8:]) for need in wanted if need.startswith("segment:")}
+        for id, rule in _ask(_SEGMENTS, segments - set(self.segments)) if segments else ():
+            with suppress(Invalid):  # a rule this release cannot read holds for nobody
+                self.segments[id] = rules.parse(rule, catalogue.of_contacts())
+        asked = [condition for id in segments & set(self.segments) for condition in self.segments[id].conditions()]
+        return wanted.union(*(condition.needs for condition in asked))
 
     def _tags(self) -> None:
         for contact_id, name in _ask(_TAGS, self.contacts):

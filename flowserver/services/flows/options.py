@@ -21,7 +21,7 @@ from flowserver.domain import definition as definitions
 from flowserver.domain import flow_graph
 from flowserver.errors import Invalid
 from flowserver.extensions import current_workspace, db
-from flowserver.models import Access, ContactList, Field, Form, Tag, User
+from flowserver.models import Access, ContactList, Field, Form, Segment, Tag, User
 from flowserver.nodes import catalogue
 from flowserver.nodes.base import ChoiceOf, Names, Ref
 from flowserver.text import N_, Text
@@ -96,6 +96,14 @@ SOURCES = {
         N_("a deleted form"),
         N_("There is no form “%(name)s” in this client"),
         N_("The form was deleted. Choose another one"),
+    ),
+    "segment": Source(
+        _named(Segment),
+        N_("Choose a segment"),
+        N_("There is no segment yet"),
+        N_("a deleted segment"),
+        N_("There is no segment “%(name)s” in this client"),
+        N_("The segment was deleted. Choose another one"),
     ),
     "step": Source(
         lambda: None,  # not in the database: the messages sent before a step
@@ -231,9 +239,15 @@ def _of_rule(rule: dict[str, Any], path: str) -> Iterator[Spot]:
     if isinstance(kind, str) and kind in catalogue.conditions():
         yield from _of_schema(catalogue.conditions()[kind].Settings(), rule, path)
     for word in ("all", "any", "not"):
-        for part in rule[word] if isinstance(rule.get(word), list) else [rule.get(word)]:
+        inner = rule.get(word)
+        for place, part in enumerate(inner) if isinstance(inner, list) else [("", inner)]:
             if isinstance(part, dict):
-                yield from _of_rule(part, path)
+                yield from _of_rule(part, f"{path}.{word}" if place == "" else f"{path}.{word}[{place}]")
+
+
+def as_definition(rule: Any) -> dict[str, Any]:
+    """A rule that stands alone, as a definition whose references can be looked up: at ``steps[0].if``."""
+    return {"steps": [{"key": "rule", "type": "if_else", "if": rule}]}
 
 
 def references(definition: Mapping[str, Any]) -> set[tuple[str, Any]]:

@@ -31,6 +31,7 @@ from flowserver.models import (
     Form,
     Membership,
     Message,
+    Segment,
     Tag,
     Workspace,
 )
@@ -213,6 +214,14 @@ def fields(after: int, limit: int) -> Page:
 
 
 _FIELD = (Field.id, Field.key, Field.label, Field.type, Field.choices, Field.created_at)
+
+
+def segments(after: int, limit: int, *, name: str = "") -> Page:
+    """Segments."""
+    query = sa.select(Segment.id, Segment.name, Segment.rule, Segment.created_at, Segment.updated_at)
+    if name:
+        query = query.where(sa.func.lower(Segment.name) == name.lower())
+    return Page(*_page(query, Segment.id, after, limit))
 
 
 def forms(after: int, limit: int) -> Page:

@@ -1,4 +1,4 @@
-"""Who uses a list, a tag, a field or a form, so that nothing in use is deleted."""
+"""Who uses a list, a tag, a field, a form or a segment, so that nothing in use is deleted."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import sqlalchemy as sa
 
 from flowserver.errors import Conflict
 from flowserver.extensions import db
-from flowserver.models import Flow, FlowVersion, Form
+from flowserver.models import Flow, FlowVersion, Form, Segment
 from flowserver.services.flows import options
 from flowserver.text import Text
 
 
 @dataclass(frozen=True)
 class Use:
-    """A flow or form that needs the object. ``kind`` is ``flow`` or ``form``."""
+    """What needs the object. ``kind`` is ``flow``, ``form`` or ``segment``."""
 
     kind: str
     id: int
@@ -33,8 +33,8 @@ class InUse(Conflict):
 
 
 def of(source: str, key: Any) -> list[Use]:
-    """The flows (draft or live version) and forms that refer to an object: ``of("list", 3)``, ``of("tag", "vip")``."""
-    return [*_flows(source, key), *_forms(source, key)]
+    """The flows (draft or live version), forms and segments that refer to an object: ``of("list", 3)``, ``of("tag", "vip")``."""
+    return [*_flows(source, key), *_forms(source, key), *_segments(source, key)]
 
 
 def refuse_if_used(source: str, key: Any, name: str) -> None:
@@ -80,4 +80,12 @@ def _forms(source: str, key: Any) -> list[Use]:
         for form in db.session.scalars(sa.select(Form).order_by(Form.name))
         if (source == "list" and form.list_id == key)
         or (source == "field" and any(asked.get("key") == key for asked in form.fields))
+    ]
+
+
+def _segments(source: str, key: Any) -> list[Use]:
+    return [
+        Use("segment", segment.id, segment.name)
+        for segment in db.session.scalars(sa.select(Segment).order_by(Segment.name))
+        if _refers(options.as_definition(segment.rule), source, key)
     ]

@@ -19,7 +19,7 @@ from flowserver.services.engine import engine
 from .conftest import PREFIX, document, operations
 
 PAGE = Path(__file__).parents[3] / "docs" / "api.md"
-ONE_OF = {"lists": "LIST", "contacts": "CONTACT", "forms": "FORM", "flows": "FLOW"}
+ONE_OF = {"lists": "LIST", "segments": "SEGMENT", "contacts": "CONTACT", "forms": "FORM", "flows": "FLOW"}
 FOUND = {"enrollments": "ENROLLMENT", "messages": "MESSAGE"}
 
 

@@ -34,6 +34,7 @@ def lume(api, newsletter, clock, queue):
     assert api.post(f"/flows/{flow['id']}/publish").status_code == 200
     body = {"email": "ada@example.com", "phone": "+393331234567", "lists": [newsletter.id], "tags": ["customer"]}
     contact = api.post("/contacts", body).json
+    segment = api.post("/segments", {"name": "Customers", "rule": {"type": "has_tag", "tag": "customer"}}).json
     engine.advance()
     enrollment = api.get("/enrollments").json["data"][0]
     message = api.get("/messages").json["data"][0]
@@ -42,6 +43,7 @@ def lume(api, newsletter, clock, queue):
         list_id=newsletter.id,
         tag="customer",
         form_id=form["id"],
+        segment_id=segment["id"],
         flow_id=flow["id"],
         number=1,
         enrollment_id=enrollment["id"],
