@@ -7,6 +7,7 @@ its values, so that a page can say it in the reader's language.
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 
@@ -34,3 +35,14 @@ class Text(str):
 def N_(msgid: str) -> Text:
     """Mark a string for the catalogue without translating it yet."""
     return Text(msgid)
+
+
+class Day(Text):
+    """A date as words: "1 December 2026" in English; a page says it as the reader's language does."""
+
+    day: date
+
+    def __new__(cls, day: date) -> Day:
+        self: Day = str.__new__(cls, f"{day.day} {day:%B} {day.year}")
+        self.msgid, self.params, self.day = str(self), {}, day
+        return self

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask_babel import gettext
+from babel import dates
+from flask_babel import get_locale, gettext
 
-from flowserver.text import Text
+from flowserver.text import Day, Text
 
 
 def say(text: Any) -> Any:
@@ -17,6 +18,8 @@ def say(text: Any) -> Any:
     """
     if text is None:
         return ""
+    if isinstance(text, Day):
+        return dates.format_date(text.day, "d MMMM y", locale=get_locale() or "en")
     if isinstance(text, Text):
         return message(text.msgid, text.params)
     return text if hasattr(text, "__html__") else str(text)

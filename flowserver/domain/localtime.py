@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -50,9 +51,24 @@ def parse_time(raw: str) -> time:
 
 def parse_date(raw: str) -> date:
     """``"2026-12-01"`` → date, of the years 1900 to 2999. Raises ``ValueError``."""
-    if not re.fullmatch("(19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}", raw):
+    if not looks_like_a_date(raw):
         raise ValueError(raw)
     return date.fromisoformat(raw)
+
+
+def looks_like_a_date(raw: str) -> bool:
+    """Whether a text has the form of a date, of the years 1900 to 2999; 30 February has it, too."""
+    return re.fullmatch("(19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}", raw) is not None
+
+
+def is_zone(name: str) -> bool:
+    """Whether ``name`` is a time zone of the IANA database."""
+    return name in _zones()
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones())
 
 
 def next_time(after: datetime, at: time, zone: ZoneInfo, weekday: int | None = None) -> datetime:

@@ -30,6 +30,7 @@ from flowserver.models.people import (
     Tag,
 )
 from flowserver.models.segments import Segment
+from flowserver.models.starts import FlowStart
 
 __all__ = [
     "Access",
@@ -50,6 +51,7 @@ __all__ = [
     "Field",
     "Flow",
     "FlowEdit",
+    "FlowStart",
     "FlowVersion",
     "Form",
     "Idempotency",

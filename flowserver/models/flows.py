@@ -19,7 +19,15 @@ class Flow(WorkspaceRow):
     """
 
     __tablename__ = "flow"
-    __table_args__ = (sa.UniqueConstraint("workspace_id", "name"),)
+    __table_args__ = (
+        sa.UniqueConstraint("workspace_id", "name"),
+        sa.Index(
+            "ix_flow_starts",
+            "starts_at",
+            postgresql_where=sa.text("starts_at IS NOT NULL"),
+            sqlite_where=sa.text("starts_at IS NOT NULL"),
+        ),
+    )
 
     name: Mapped[str] = mapped_column(sa.String(120))
     state: Mapped[str] = mapped_column(sa.String(10), default="draft")
@@ -36,6 +44,8 @@ class Flow(WorkspaceRow):
     activated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     archived_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     existing_after: Mapped[int | None] = mapped_column(BigId)  # letting in those who already match: last contact id
+    starts_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when time next starts contacts; None: never
+    starts_since: Mapped[datetime | None] = mapped_column(UtcDateTime)  # moments up to here are dealt with
     owner_id: Mapped[int | None] = mapped_column(BigId, sa.ForeignKey("user.id", ondelete="SET NULL"))
     updated_at: Mapped[Instant]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
+from zoneinfo import ZoneInfo
 
 import marshmallow as ma
 import wtforms
@@ -149,11 +150,14 @@ class NodeForm(wtforms.Form):
     ``elsewhere`` names settings that a page of their own asks for (the text of a message, the rule of a branch).
     ``asks`` names the field that asks for a setting, where it is called otherwise: ``{"until.time": "time"}``.
     ``shows`` says which answer a question follows: ``{"date": "kind=date", "time": "kind=time|date"}``.
+    ``beside`` puts short questions in one line with the first of them, under one heading:
+    ``{"date": (N_("Date and time"), ("date", "time"))}``.
     """
 
     elsewhere: ClassVar[frozenset[str]] = frozenset()
     asks: ClassVar[Mapping[str, str]] = {}
     shows: ClassVar[Mapping[str, str]] = {}
+    beside: ClassVar[Mapping[str, tuple[Text, tuple[str, ...]]]] = {}
 
     def field_for(self, path: str) -> wtforms.Field | None:
         """The field at which to say what is wrong with the setting at ``path`` (``until.time``); ``None``: none of them."""
@@ -321,9 +325,29 @@ class Trigger(Node):
     asks_wait: ClassVar[bool] = True  # whether the wizard asks for a waiting time
     offers_existing: ClassVar[bool] = False  # "those who already match" can be let in at activation
     include_existing: ClassVar[bool] = False  # … and are, unless the author says no
+    timed: ClassVar[bool] = False  # time brings it about: next_time and audience say when and for whom
+    one_shot: ClassVar[bool] = False  # there is one moment: the flow is completed when its runs have ended
+    catches_up: ClassVar[bool] = False  # a moment nobody looked after is made good by the next one
+    by_hand: ClassVar[bool] = False  # nothing that happens starts it: a person or a program does
+    in_full: ClassVar[Text] = N_("%(start)s, start with the first step.")  # the sentence where no wait is asked for
 
     def admits(self, event: Fact) -> bool:
         """Whether this event lets its contact in."""
+        raise NotImplementedError
+
+    def next_time(self, after: datetime, zone: ZoneInfo) -> datetime | None:
+        """The first moment after ``after`` at which it starts contacts, UTC; ``None``: there is none (any more).
+
+        ``zone`` is the client's. Only for ``timed`` ones; asked again and again, so that a change of the zone counts.
+        """
+        return None
+
+    def passed(self, now: datetime, zone: ZoneInfo) -> tuple[str, Text] | None:
+        """For ``one_shot`` ones whose moment has passed: the setting to change, and words. ``None``: it is to come."""
+        return None
+
+    def audience(self, moment: datetime, since: datetime, zone: ZoneInfo) -> Mapping[str, Any]:
+        """Whom a moment is for: a rule as :meth:`existing` gives it. ``since`` is the moment before this one."""
         raise NotImplementedError
 
     def revokes(self, event: Fact, data: Mapping[str, Any]) -> bool:

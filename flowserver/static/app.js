@@ -32,7 +32,8 @@
   all('form[data-summary]').forEach((f) => {
     const out = d.querySelector(f.dataset.summary); if (!out) return;
     const find = (k) => f.querySelector('[data-sum="' + k + '"]:checked') || f.querySelector('[data-sum="' + k + '"]:not([type=radio])');
-    const val = (k) => { const el = find(k); return !el ? '' : el.tagName === 'SELECT' ? (el.value ? el.options[el.selectedIndex].text : '') : el.value.trim(); };
+    const words = (day) => { const [y, m, n] = day.split('-'), lang = root.lang === 'en' ? 'en-GB' : root.lang; return new Date(y, m - 1, n).toLocaleDateString(lang, { day: 'numeric', month: 'long', year: 'numeric' }); };
+    const val = (k) => { const el = find(k); return !el ? '' : el.type === 'date' && el.value ? words(el.value) : el.tagName === 'SELECT' ? (el.value ? el.options[el.selectedIndex].text : '') : el.value.trim(); };
     const rules = new Intl.PluralRules(root.lang || 'en');
     const phrase = (b) => {
       const keys = b.dataset.v.split(' '), n = val(keys[0]);

@@ -22,10 +22,11 @@ from flowserver.domain.steps import EVENTS, Fact, Go, Leave, Park, Sent
 from flowserver.errors import flat
 from flowserver.nodes import base, catalogue
 from flowserver.nodes.base import DurationField, NodeForm
+from flowserver.services.engine import audience
 from flowserver.services.people import timeline
 from flowserver.text import Text
 
-from .kit import NOW, context, item, names, person
+from .kit import NOW, ROME, context, item, names, person
 
 HERE = Path(__file__).parent
 KINDS = {"triggers": catalogue.triggers(), "actions": catalogue.actions(), "conditions": catalogue.conditions()}
@@ -312,7 +313,7 @@ def test_it_answers_yes_or_no_and_says_what_decided(cls):
 
 @pytest.mark.parametrize("cls", [pytest.param(cls, id=name) for name, cls in KINDS["triggers"].items()])
 def test_it_listens_to_known_words_and_admits_or_not(cls):
-    assert cls.listens_to and set(cls.listens_to) <= EVENTS
+    assert (cls.listens_to or cls.timed or cls.by_hand) and set(cls.listens_to) <= EVENTS
     assert cls.reentry in ("once", "after_finish")
     for full in samples("triggers", cls):
         trigger = cls(cls.load(full))
@@ -322,6 +323,23 @@ def test_it_listens_to_known_words_and_admits_or_not(cls):
                     assert trigger.admits(Fact(word, NOW, subject, data)) in (True, False)
         assert cls.offers_existing == (trigger.existing() is not None)
         assert trigger.still_holds(item()) in (True, False)
+
+
+@pytest.mark.parametrize("cls", [pytest.param(cls, id=name) for name, cls in KINDS["triggers"].items()])
+def test_its_moments_go_on_in_time_and_say_whom_they_are_for(cls):
+    for full in samples("triggers", cls):
+        trigger = cls(cls.load(full))
+        before, moment = NOW, trigger.next_time(NOW, ROME)
+        assert cls.timed or moment is None
+        for _ in range(5 if cls.timed else 0):
+            if moment is None:
+                break
+            assert moment > before and moment.utcoffset() == timedelta(0)
+            assert trigger.next_time(moment - timedelta(seconds=1), ROME) == moment
+            rule = trigger.audience(moment, before, ROME)
+            assert json.loads(json.dumps(rule)) == rule and next(iter(rule)) in audience._KINDS
+            before, moment = moment, trigger.next_time(moment, ROME)
+        assert not cls.one_shot or moment is None
 
 
 @pytest.mark.parametrize("cls", ACTIONS)

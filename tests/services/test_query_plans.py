@@ -8,11 +8,12 @@ import pytest
 import sqlalchemy as sa
 
 from flowserver import clock
-from flowserver.models import Enrollment, Event, Message
+from flowserver.models import Enrollment, Event, Flow, FlowStart, Message
 from flowserver.services.engine import engine
 from flowserver.services.messages import leases
 
 E, M, V = Enrollment.__table__.c, Message.__table__.c, Event.__table__.c
+F, S = Flow.__table__.c, FlowStart.__table__.c
 
 
 def plan(db, statement, given) -> str:
@@ -53,6 +54,14 @@ def _reported(_):
     return sa.select(M.id).where(M.connection_id == 1, M.provider_ref == "abc")
 
 
+def _moment(now):
+    return sa.select(F.id).where(F.starts_at <= now)
+
+
+def _crowd(_):
+    return sa.select(S.id).where(S.done_at.is_(None))
+
+
 @pytest.mark.parametrize(
     ("index", "question"),
     [
@@ -61,6 +70,8 @@ def _reported(_):
         ("ix_event_unmatched", _unmatched),
         ("ix_message_lease", _leased),
         ("ix_message_ref", _reported),
+        ("ix_flow_starts", _moment),
+        ("ix_flow_start_undone", _crowd),
     ],
 )
 def test_a_question_is_answered_by_its_index(db, index, question):

@@ -188,7 +188,7 @@ def check_flow(flow_id: int) -> Any:
     flow = flows.get(flow_id)
     findings = [
         {"kind": found.kind, "path": path, "text": str(say(text))}
-        for found in checks.findings(flow.draft)
+        for found in checks.findings(flow.draft, flow)
         for path, texts in checks.by_path(flow.draft, [found]).items()
         for text in texts
     ]

@@ -104,6 +104,7 @@ class Start:
 
     def __init__(self, kind: str, posted: Any, trigger: Mapping[str, Any] | None = None, name: str = ""):
         self.node: type[Trigger] = catalogue.triggers()[kind]
+        self.kept = {name: trigger[name] for name in self.node.Form.elsewhere if trigger and name in trigger}
         given = {"type": kind, **(trigger or {})}
         self.details = Details(posted, data=Details.of(given, name))
         own = {key: value for key, value in given.items() if key != "type"}
@@ -120,13 +121,23 @@ class Start:
         return Fields([name, *self.own, *common], self.details.form_errors)
 
     @property
+    def rows(self) -> dict[str, tuple[Text, list[wtforms.Field]] | None]:
+        """Questions that stand in one line: its heading and fields at the first of them, ``None`` at the others."""
+        fields = {field.short_name: field for field in self.own}
+        found: dict[str, tuple[Text, list[wtforms.Field]] | None] = {}
+        for first, (heading, names) in self.own.beside.items():
+            found.update(dict.fromkeys(names))
+            found[first] = (heading, [fields[name] for name in names])
+        return found
+
+    @property
     def errors(self) -> bool:
         """Whether the form came back with something to correct."""
         return any(field.errors for field in self.fields) or bool(self.details.form_errors)
 
     def trigger(self) -> dict[str, Any]:
         """The starting point as it stands in a definition."""
-        found: dict[str, Any] = {"type": self.node.name, **self.own.to_settings()}
+        found: dict[str, Any] = {"type": self.node.name, **self.kept, **self.own.to_settings()}
         if self.node.asks_wait:
             found["wait"] = self.details.wait.data
         found["reentry"] = self.details.reentry.data
@@ -162,7 +173,7 @@ class Start:
     def _sentence(self, settings: Mapping[str, Any], names: Names) -> Markup:
         start = parts(self.node(settings).sentence(names), {field.short_name: field for field in self.own})
         if not self.node.asks_wait:
-            return Markup(escape(message("%(start)s, start with the first step.")) % {"start": start})
+            return Markup(escape(message(self.node.in_full.msgid)) % {"start": start})
         wait = self.details.wait
         words = message("no time") if wait.amount == "0" else _words(wait)
         html = Markup('<b data-v="{0}-amount {0}-unit" data-zero="{1}">{2}</b>').format(

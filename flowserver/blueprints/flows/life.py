@@ -83,7 +83,7 @@ def check(flow_id: int) -> str | Response | tuple[str, int]:
 
 
 def _check_page(flow: Any, refused: bool = False) -> str:
-    findings = checks.findings(flow.draft)
+    findings = checks.findings(flow.draft, flow)
     laid = outline.outline(flow.draft, findings)
     sends = [card for card in laid.every() if card.node.sends]
     live = flows.live_version(flow)

@@ -129,7 +129,7 @@ def show(flow_id: int) -> Response:
 
 def step_list(flow: Any, at: edits.Place | None = None, **more: Any) -> str:
     """The step list of a draft; ``at`` opens the chooser in a gap, ``more`` holds what the panel shows."""
-    findings = checks.findings(flow.draft)
+    findings = checks.findings(flow.draft, flow)
     laid = outline.outline(flow.draft, findings)
     last = next(iter(drafts.history(flow.id, most=1)), None)
     live = flows.live_version(flow)

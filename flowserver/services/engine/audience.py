@@ -6,6 +6,7 @@ A trigger says it as data, ``{kind: value}``; every kind has one function here t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -47,7 +48,13 @@ def _list(list_id: int, workspace_id: int) -> sa.Select[Any]:
     return sa.select(_M.contact_id.label("id")).where(_M.list_id == list_id, _M.workspace_id == workspace_id)
 
 
+def _members(value: Mapping[str, Any], workspace_id: int) -> sa.Select[Any]:
+    """``{list, until}``: who is on a list and was so at a moment."""
+    return _list(value["list"], workspace_id).where(_M.joined_at <= datetime.fromisoformat(value["until"]))
+
+
 _KINDS: dict[str, Callable[[Any, int], sa.Select[Any]]] = {
     "all": _all,
     "list": _list,
+    "members": _members,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -90,13 +91,13 @@ def _listening(workspaces: set[int], types: set[str]) -> Sequence[Any]:
         bulk.ids_in(_F.workspace_id, workspaces),
         _F.trigger_type.in_(names),
         _F.version_id.is_not(None),
-        _OPEN,
+        OPEN,
     )
     return db.session.connection().execute(query).all()
 
 
 # Whether people may enter: not while a person has paused the flow, but while the engine has, which gives its reason.
-_OPEN = sa.and_(~_F.closed, sa.or_(_F.state == "active", sa.and_(_F.state == "paused", _F.pause_reason != "")))
+OPEN = sa.and_(~_F.closed, sa.or_(_F.state == "active", sa.and_(_F.state == "paused", _F.pause_reason != "")))
 
 
 def enter(flow: Any, compiled: Compiled, events: Sequence[Any], now: datetime) -> int:
@@ -228,7 +229,7 @@ def enroll_existing(flow_id: int, chunk: int = CHUNK) -> int:
     total = 0
     while True:
         bulk.lock_name(db.session.connection(), flow_id)
-        query = sa.select(Flow.__table__).where(_F.id == flow_id, _F.existing_after.is_not(None), _OPEN)
+        query = sa.select(Flow.__table__).where(_F.id == flow_id, _F.existing_after.is_not(None), OPEN)
         flow = db.session.connection().execute(query).one_or_none()
         if flow is None:
             db.session.commit()
@@ -244,45 +245,70 @@ def enroll_existing(flow_id: int, chunk: int = CHUNK) -> int:
 def _enroll_chunk(flow: Any, compiled: Compiled, chunk: int) -> tuple[int, int | None]:
     """One ``INSERT … SELECT`` over the next contacts by id. Returns how many, and the last id or ``None`` at the end."""
     now = clock.now()
-    people = audience.people(compiled.trigger.existing(), flow.workspace_id).subquery()
-    connection = db.session.connection()
-    last = connection.scalar(
-        sa.select(sa.func.max(sa.literal_column("id"))).select_from(
-            sa.select(people.c.id)
-            .where(people.c.id > flow.existing_after)
-            .order_by(people.c.id)
-            .limit(chunk)
-            .subquery()
-        )
-    )
+    people = audience.people(compiled.trigger.existing(), flow.workspace_id)
+    crowd = Crowd(people, f"existing:{flow.id}", now, once=True)
+    return enroll_crowd(flow, compiled, crowd, flow.existing_after, chunk, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """People who start together, each counted from the moment ``at``; ``key`` stands for the event that lets them in."""
+
+    people: sa.Select[Any]  # of id, and of data where it comes from the database
+    key: str
+    at: datetime
+    once: bool = False  # whoever was in the flow stays out, whatever its re-entry rule
+    data: Mapping[str, Any] | None = None
+
+
+def enroll_crowd(
+    flow: Any, compiled: Compiled, crowd: Crowd, after: int, most: int, now: datetime
+) -> tuple[int, int | None]:
+    """Let in up to ``most`` people of a crowd with ids above ``after``, by one ``INSERT … SELECT``. The caller commits.
+
+    Returns how many entered, and the last id that was looked at, ``None`` at the end. Whom the re-entry rule keeps out
+    is left out, and so is everybody whom the same key let in before.
+    """
+    people, connection = crowd.people.subquery(), db.session.connection()
+    next_ids = sa.select(people.c.id).where(people.c.id > after).order_by(people.c.id).limit(most).subquery()
+    last = connection.scalar(sa.select(sa.func.max(next_ids.c.id)))
     if last is None:
         return 0, None
-    earlier = sa.exists().where(
-        _E.flow_id == flow.id,
-        _E.contact_id == people.c.id,
-        sa.or_(_E.due_at.is_not(None), _E.entered_at.is_not(None)),
-    )
     given = {
         "workspace_id": flow.workspace_id,
         "flow_id": flow.id,
         "version_id": flow.version_id,
-        "event_key": f"existing:{flow.id}",
+        "event_key": crowd.key,
         "chain": 0,
         "step": "",
         "visit": 1,
-        "due_at": now + span(compiled.wait),
+        "due_at": crowd.at + span(compiled.wait),
         "due_kind": "relative",
         "held": flow.state == "paused",
-        "triggered_at": now,
+        "triggered_at": crowd.at,
+        **({"data": crowd.data} if crowd.data else {}),
     }
     types = Enrollment.__table__.c
     brought = [column for column in people.c if column.name == "data"]
     constants = (sa.literal(value, types[name].type) for name, value in given.items())
+    reentry = "once" if crowd.once else compiled.reentry
     select = sa.select(people.c.id, *constants, *brought).where(
-        people.c.id > flow.existing_after, people.c.id <= last, ~earlier
+        people.c.id > after, people.c.id <= last, ~_kept_out(flow.id, people.c.id, reentry, compiled, now)
     )
     statement = _insert_ignore(connection, ["contact_id", *given, *("data" for _ in brought)], select)
     return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount, last
+
+
+def _kept_out(flow_id: int, contact: Any, reentry: str, compiled: Compiled, now: datetime) -> Any:
+    """SQL: whether the re-entry rule keeps a contact out of a flow; what :func:`_barred` asks for a few."""
+    mine = sa.and_(_E.flow_id == flow_id, _E.contact_id == contact)
+    live, entered = _E.due_at.is_not(None), _E.entered_at.is_not(None)
+    if reentry == "once":
+        return sa.exists().where(mine, sa.or_(live, entered))
+    too_soon = _E.ended_at > now - (span(compiled.cooldown) if compiled.cooldown else timedelta(0))
+    today = sa.select(sa.func.count()).where(mine, entered, _E.triggered_at > now - timedelta(hours=24))
+    barred = sa.exists().where(mine, sa.or_(live, sa.and_(entered, too_soon)))
+    return sa.or_(barred, today.scalar_subquery() >= MOST_A_DAY)
 
 
 def _insert_ignore(connection: sa.Connection, columns: list[str], select: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
@@ -11,7 +12,7 @@ import structlog
 from flowserver import extensions, jobqueue
 from flowserver.extensions import db
 from flowserver.models import Connection, Contact, ContactList, Enrollment, Event, Flow, Import, Message
-from flowserver.services.engine import flow_state
+from flowserver.services.engine import flow_state, starts
 
 log = structlog.get_logger()
 
@@ -21,16 +22,17 @@ LATE = timedelta(minutes=5)
 def tick(now: datetime) -> None:
     """Look at everything that can become due. A look that fails is logged and does not stop the others."""
     with extensions.every_workspace():
-        for look in (_advance, _match, _deliver, _leases, _existing, _imports):
+        for look in (_advance, _match, _deliver, _leases, _existing, _moments, _crowds, _imports):
             _safely(look, now)
         if now.second % 10 == 0:
             _safely(_resumed, now)
+            _safely(starts.complete, now)
         if now.second == 0 and now.minute % 10 == 0:
             for look in (_lists, _signups, _orphans, _unsettled, _answers):
                 _safely(look, now)
 
 
-def _safely(look: Callable[[datetime], None], now: datetime) -> None:
+def _safely(look: Callable[[datetime], Any], now: datetime) -> None:
     try:
         look(now)
     except Exception as error:
@@ -71,6 +73,18 @@ def _existing(now: datetime) -> None:
     waiting = sa.and_(f.existing_after.is_not(None), f.state == "active", ~f.closed)
     for flow_id in db.session.scalars(sa.select(f.id).where(waiting)):
         jobqueue.wake("enroll", flow_id)
+
+
+def _moments(now: datetime) -> None:
+    """Flows that time starts, now."""
+    for flow_id in starts.due(now):
+        jobqueue.wake("moment", flow_id)
+
+
+def _crowds(now: datetime) -> None:
+    """Crowds whose job was lost."""
+    for start_id in starts.undone():
+        jobqueue.wake("start", start_id)
 
 
 def _resumed(now: datetime) -> None:

@@ -11,14 +11,20 @@ from flowserver.domain import checks
 from flowserver.domain import definition as definitions
 from flowserver.domain.checks import Finding
 from flowserver.extensions import current_workspace, db
-from flowserver.models import Field, Workspace
-from flowserver.services.flows import options
+from flowserver.models import Field, Flow, Workspace
+from flowserver.services.engine import starts
+from flowserver.services.flows import moments, options
 
 
-def findings(definition: Mapping[str, Any]) -> list[Finding]:
-    """Everything to look at in a definition of the present client, what must be fixed first."""
+def findings(definition: Mapping[str, Any], flow: Flow | None = None) -> list[Finding]:
+    """Everything to look at in a definition of the present client, what must be fixed first.
+
+    ``flow`` is the one whose draft it is: what has begun already need not be in the future any more.
+    """
     resolved, unknown = options.look_up(definition)
-    return checks.findings(options.compiled(resolved), client(), unknown)
+    compiled = options.compiled(resolved)
+    passed = {} if flow is not None and starts.fired(flow.id) else moments.mistakes(compiled.trigger)
+    return checks.findings(compiled, client(), {**unknown, **passed})
 
 
 def client() -> checks.Client:

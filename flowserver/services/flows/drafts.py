@@ -23,7 +23,7 @@ from flowserver.errors import Conflict, Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import Flow, FlowEdit
 from flowserver.nodes import catalogue
-from flowserver.services.flows import flows, options
+from flowserver.services.flows import flows, moments, options
 from flowserver.text import N_
 
 Definition = dict[str, Any]
@@ -175,6 +175,7 @@ def update_trigger(
     if flow.version_id and trigger.get("type") != flow.trigger_type:
         raise Conflict(N_("A flow that has been live keeps its starting point. Duplicate it instead"))
     wanted = check_trigger(trigger)
+    moments.refuse_change(flow, wanted)
 
     def operation(draft: Definition) -> Definition:
         draft["trigger"] = wanted
@@ -185,10 +186,10 @@ def update_trigger(
 
 def check_trigger(trigger: Mapping[str, Any]) -> dict[str, Any]:
     """A starting point with its references as ids. Raises :class:`Invalid` by setting (``wait``, ``list`` …)."""
-    whole = {"format": 1, "name": "-", "trigger": copy.deepcopy(dict(trigger)), "steps": []}
-    mistakes = options.compiled(whole).mistakes
+    whole = moments.with_zone({"format": 1, "name": "-", "trigger": copy.deepcopy(dict(trigger)), "steps": []})
+    compiled = options.compiled(whole)
     resolved, unknown = options.look_up(whole)
-    found = {**unknown, **mistakes}
+    found = {**unknown, **moments.mistakes(compiled.trigger), **compiled.mistakes}
     if found:
         raise Invalid({path.removeprefix("trigger."): texts for path, texts in found.items()})
     return dict(resolved["trigger"])

@@ -14,8 +14,8 @@ from flowserver.domain import definition as definitions
 from flowserver.errors import Conflict, Invalid, NotFound
 from flowserver.extensions import current_workspace, db
 from flowserver.models import Enrollment, Flow, FlowEdit, FlowVersion, User
-from flowserver.services.engine import enrollment, flow_state
-from flowserver.services.flows import checks, options
+from flowserver.services.engine import enrollment, flow_state, starts
+from flowserver.services.flows import checks, moments, options
 from flowserver.services.messages import deliveries
 from flowserver.text import N_, Text
 
@@ -75,12 +75,13 @@ def create(definition: Mapping[str, Any], user_id: int | None = None) -> Flow:
     Raises :class:`Invalid`: a name that is empty, too long or taken, a starting point that is not complete, an
     unknown reference.
     """
-    wanted = definitions.plain(definition)
+    wanted = moments.with_zone(definitions.plain(definition))
     mistakes: dict[str, Any] = {}
     wanted["name"] = definitions.check_name(wanted.get("name"), mistakes)
     wanted.setdefault("format", 1)
     wanted.setdefault("steps", [])
-    whole = options.compiled(wanted).mistakes
+    compiled = options.compiled(wanted)
+    whole = {**moments.mistakes(compiled.trigger), **compiled.mistakes}
     mistakes.update({path: texts for path, texts in whole.items() if _blocks_a_draft(wanted, path)})
     if "name" not in mistakes:
         mistakes.update(_taken(wanted["name"]))
@@ -187,10 +188,11 @@ def save_draft(flow_id: int, definition: Mapping[str, Any], number: int, user_id
     flow = get(flow_id, lock=True)
     if flow.draft_number != number:
         raise Conflict(N_("Somebody else saved this flow meanwhile. Load the page again to see what changed"))
-    wanted = {"format": 1, **definitions.plain(definition)}
+    wanted = moments.with_zone({"format": 1, **definitions.plain(definition)})
     mistakes: dict[str, Any] = {}
     wanted["name"] = definitions.check_name(wanted.get("name", flow.name), mistakes)
-    whole = options.compiled(wanted).mistakes
+    compiled = options.compiled(wanted)
+    whole = {**moments.mistakes(compiled.trigger), **compiled.mistakes}
     mistakes.update({path: texts for path, texts in whole.items() if _blocks_a_draft(wanted, path)})
     if "name" not in mistakes:
         mistakes.update(_taken(wanted["name"], but=flow.id))
@@ -198,6 +200,10 @@ def save_draft(flow_id: int, definition: Mapping[str, Any], number: int, user_id
         mistakes["trigger.type"] = [N_("A flow that has been live keeps its starting point. Duplicate it instead")]
     resolved, unknown = options.look_up(wanted)
     mistakes.update(unknown)
+    if "trigger" in resolved and not unknown:
+        moments.refuse_change(flow, resolved["trigger"])
+    if resolved.get("trigger") == flow.draft.get("trigger"):  # what stands there already may have passed
+        mistakes = {path: texts for path, texts in mistakes.items() if path not in moments.mistakes(compiled.trigger)}
     if mistakes:
         raise Invalid(mistakes)
     before = flow.draft
@@ -266,7 +272,7 @@ def publish(flow_id: int, user_id: int | None = None, include_existing: bool | N
     draft = copy.deepcopy(flow.draft)
     if first and include_existing is not None:
         draft["trigger"]["include_existing"] = include_existing
-    problems = [one for one in checks.findings(draft) if one.kind == "fix"]
+    problems = [one for one in checks.findings(draft, flow) if one.kind == "fix"]
     if problems:
         raise Invalid(checks.by_path(draft, problems))
     number = (
@@ -285,6 +291,7 @@ def publish(flow_id: int, user_id: int | None = None, include_existing: bool | N
         if options.compiled(draft).include_existing:
             flow.existing_after = 0  # let in from the first contact on; the job remembers here how far it came
             jobqueue.wake_after_commit(db.session, "enroll", flow.id)
+    starts.schedule(flow, version.created_at)
     db.session.commit()
     return version
 
@@ -323,6 +330,8 @@ def resume(flow_id: int, user_id: int | None = None) -> Flow:
     flow = get(flow_id, lock=True)
     if flow.state != "paused":
         raise Conflict(N_("This flow is not paused"))
+    if not flow.pause_reason:  # while the engine had paused it, people went on entering
+        moments.reopen(flow)
     flow.state, flow.pause_reason = "active", ""  # how long and how it was paused stays until all are let go
     flow.updated_at = clock.now()
     flow_state.resolve_alerts(flow.workspace_id, f"flow:{flow.id}")
@@ -340,6 +349,7 @@ def stop(flow_id: int, user_id: int | None = None) -> Flow:
     if flow.state not in ("active", "paused"):
         raise Conflict(N_("Only a live or paused flow can be stopped"))
     flow.state, flow.updated_at = "stopped", clock.now()
+    moments.forget(flow)
     flow_state.resolve_alerts(flow.workspace_id, f"flow:{flow.id}")
     db.session.commit()
     flow_state.end_all(flow_id, "flow_stopped")
@@ -351,6 +361,8 @@ def close(flow_id: int, closed: bool = True, user_id: int | None = None) -> Flow
     flow = get(flow_id, lock=True)
     if flow.state not in ("active", "paused"):
         raise Conflict(N_("Only a live or paused flow has a door to close"))
+    if flow.closed and not closed:
+        moments.reopen(flow)
     flow.closed, flow.updated_at = closed, clock.now()
     db.session.commit()
     return flow

@@ -1,0 +1,206 @@
+"""Crowds that start together: the moments of starting points that time brings about, and groups somebody starts.
+
+A moment is found by the clock (``flow.starts_at``), becomes one row of ``flow_start`` per flow and moment, and a job lets
+its people in by ``INSERT … SELECT`` in chunks. The row remembers how far it came, so a killed job goes on where it was;
+the keys of rows and runs make a second clock or a second job harmless.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+import structlog
+
+from flowserver import clock, jobqueue
+from flowserver.errors import Invalid
+from flowserver.extensions import db
+from flowserver.models import Enrollment, Flow, FlowStart, Workspace
+from flowserver.nodes.catalogue import triggers
+from flowserver.services.engine import audience, bulk, enrollment, flow_state
+from flowserver.services.engine.versions import compiled
+from flowserver.text import N_, Text
+
+log = structlog.get_logger()
+
+LATEST = timedelta(hours=24)  # a moment found later than this is missed
+MOST_MOMENTS = 1000  # looked at in one go
+TURN = 20.0  # seconds of one job
+CHUNK, LEAST = 5000, 200
+SHORT = 0.05  # seconds a chunk may hold SQLite's write lock
+_F, _S, _E, _W = (table.__table__.c for table in (Flow, FlowStart, Enrollment, Workspace))
+
+MISSED = N_("“%(flow)s” should have started on %(when)s, but nobody looked after it then. Nobody was started.")
+EMPTY = N_("“%(flow)s” has started, but there was nobody to start.")
+
+
+def zone_of(workspace_id: int) -> ZoneInfo:
+    """The client's time zone."""
+    return ZoneInfo(db.session.execute(sa.select(_W.time_zone).where(_W.id == workspace_id)).scalar_one())
+
+
+# --- when --------------------------------------------------------------------------------------------------
+
+
+def schedule(flow: Flow, now: datetime) -> None:
+    """Note when time next starts contacts of a flow that is live; what was before ``now`` is passed over.
+
+    The caller commits. Other flows are left alone.
+    """
+    trigger = compiled(flow.version_id).trigger if flow.version_id else None
+    if trigger is not None and trigger.timed:
+        flow.starts_since, flow.starts_at = now, trigger.next_time(now, zone_of(flow.workspace_id))
+
+
+def fired(flow_id: int) -> bool:
+    """Whether a moment of this flow has come already."""
+    query = sa.select(_S.id).where(_S.flow_id == flow_id, _S.by == "time").limit(1)
+    return db.session.connection().scalar(query) is not None
+
+
+def due(now: datetime) -> Sequence[int]:
+    """Flows whose moment has come: one indexed query."""
+    return list(db.session.connection().scalars(sa.select(_F.id).where(_F.starts_at <= now, enrollment.OPEN)))
+
+
+def undone() -> Sequence[int]:
+    """Crowds on their way into a flow that lets people in."""
+    query = sa.select(_S.id).join(Flow.__table__, _F.id == _S.flow_id).where(_S.done_at.is_(None), enrollment.OPEN)
+    return list(db.session.connection().scalars(query))
+
+
+def fire(flow_id: int) -> int:
+    """Turn the moments of a flow that have come into crowds; returns how many. Commits.
+
+    The instant is computed here, from the zone as it is now. A moment more than a day ago is missed, and the owner told.
+    """
+    now = clock.now()
+    query = sa.select(Flow.__table__).where(_F.id == flow_id, _F.starts_at <= now, enrollment.OPEN).with_for_update()
+    flow = db.session.connection().execute(query).one_or_none()
+    if flow is None:  # another clock's job was here
+        db.session.commit()
+        return 0
+    try:
+        trigger = compiled(flow.version_id).trigger
+    except Invalid:
+        db.session.commit()
+        flow_state.pause_by_engine(flow_id, "broken")
+        return 0
+    zone = zone_of(flow.workspace_id)
+    moments, following = _moments(trigger, flow.starts_since or flow.activated_at, now, zone)
+    late = [moment for moment, _ in moments if now - moment > LATEST and not trigger.catches_up]
+    crowds = [_crowd(flow, trigger, moment, since, zone, now) for moment, since in moments if moment not in late]
+    bulk.insert_new(db.session.connection(), "flow_start", _COLUMNS, crowds)
+    done = {"starts_since": moments[-1][0]} if moments else {}
+    words = _missed(flow, late[-1], zone) if late else None
+    broken = {"broken": words[:300]} if words and following is None else {}
+    db.session.execute(sa.update(Flow.__table__).where(_F.id == flow_id).values(starts_at=following, **done, **broken))
+    for start_id in db.session.scalars(sa.select(_S.id).where(_S.flow_id == flow_id, _S.done_at.is_(None))):
+        jobqueue.wake_after_commit(db.session, "start", start_id)
+    db.session.commit()
+    return len(crowds)
+
+
+def _moments(
+    trigger: Any, since: datetime, now: datetime, zone: ZoneInfo
+) -> tuple[list[tuple[datetime, datetime]], datetime | None]:
+    """``(moment, the one before it)`` of those that have come, and the next one that has not."""
+    found: list[tuple[datetime, datetime]] = []
+    before, moment = since, trigger.next_time(since, zone)
+    while moment is not None and moment <= now and len(found) < MOST_MOMENTS:
+        found.append((moment, before))
+        before, moment = moment, trigger.next_time(moment, zone)
+    if trigger.catches_up and found:
+        found = [(found[-1][0], since)]
+    return found, moment
+
+
+_COLUMNS = ("workspace_id", "flow_id", "key", "by", "rule", "at", "after", "entered", "created_at")
+
+
+def _crowd(
+    flow: Any, trigger: Any, moment: datetime, since: datetime, zone: ZoneInfo, now: datetime
+) -> tuple[Any, ...]:
+    rule = trigger.audience(moment, since, zone)
+    return (flow.workspace_id, flow.id, f"at:{moment.isoformat()}", "time", rule, moment, 0, 0, now)
+
+
+def _missed(flow: Any, moment: datetime, zone: ZoneInfo) -> Text:
+    text = Text(MISSED.msgid, flow=flow.name, when=f"{moment.astimezone(zone):%Y-%m-%d %H:%M}")
+    flow_state.alert(flow.workspace_id, "flow_missed", f"flow:{flow.id}", text)
+    log.warning("start.missed", flow=flow.id, moment=moment.isoformat())
+    return text
+
+
+# --- who ---------------------------------------------------------------------------------------------------
+
+
+def work(start_id: int, seconds: float = TURN, chunk: int = CHUNK) -> int:
+    """Let a crowd in, chunk by chunk; rings again when its turn is over. Returns how many entered. Commits.
+
+    While the flow is paused by a person, or its door is closed, the crowd waits.
+    """
+    ends, total = time.monotonic() + seconds, 0
+    while True:
+        began = time.monotonic()
+        count = _let_in(start_id, chunk)
+        if count is None:
+            return total
+        total += count
+        if time.monotonic() > ends:
+            jobqueue.wake("start", start_id)
+            return total
+        if db.engine.dialect.name == "sqlite":  # others want to write, too
+            chunk = max(LEAST, min(CHUNK, int(chunk * SHORT / max(time.monotonic() - began, 0.001))))
+
+
+def _let_in(start_id: int, chunk: int) -> int | None:
+    """One chunk of a crowd in one transaction; ``None`` when there is nothing to do (any more)."""
+    connection = db.session.connection()
+    flow_id = connection.scalar(sa.select(_S.flow_id).where(_S.id == start_id, _S.done_at.is_(None)))
+    if flow_id is not None:
+        bulk.lock_name(connection, flow_id)
+        start = connection.execute(
+            sa.select(FlowStart.__table__).where(_S.id == start_id, _S.done_at.is_(None))
+        ).first()
+        flow = connection.execute(sa.select(Flow.__table__).where(_F.id == flow_id, enrollment.OPEN)).first()
+    if flow_id is None or start is None or flow is None:
+        db.session.commit()
+        return None
+    now = clock.now()
+    people = audience.people(start.rule, flow.workspace_id)
+    crowd = enrollment.Crowd(people, start.key, start.at, data=None if start.by == "time" else {"start": "hand"})
+    count, last = enrollment.enroll_crowd(flow, compiled(flow.version_id), crowd, start.after, chunk, now)
+    came = {"after": last} if last is not None else {"done_at": now}
+    entered = {"entered": start.entered + count}
+    db.session.execute(sa.update(FlowStart.__table__).where(_S.id == start_id).values(**came, **entered))
+    if last is None and start.by == "time" and not start.entered:
+        _nobody(flow)
+    jobqueue.wake_after_commit(db.session, "advance")
+    db.session.commit()
+    return count
+
+
+def _nobody(flow: Any) -> None:
+    """A flow with one moment found nobody: its owner should know. Others find nobody on most days."""
+    if triggers()[flow.trigger_type].one_shot:
+        flow_state.alert(flow.workspace_id, "flow_empty", f"flow:{flow.id}", Text(EMPTY.msgid, flow=flow.name))
+
+
+# --- the end -----------------------------------------------------------------------------------------------
+
+
+def complete(now: datetime) -> int:
+    """Mark flows whose one moment has come and whose people have all left; returns how many. Commits."""
+    names = [name for name, trigger in triggers().items() if trigger.one_shot]
+    came = sa.exists().where(_S.flow_id == _F.id, _S.by == "time")
+    coming = sa.exists().where(_S.flow_id == _F.id, _S.done_at.is_(None))
+    inside = sa.exists().where(_E.flow_id == _F.id, _E.due_at.is_not(None))
+    through = sa.and_(_F.state == "active", _F.trigger_type.in_(names), _F.starts_at.is_(None), came, ~coming, ~inside)
+    found = db.session.execute(sa.update(Flow.__table__).where(through).values(state="completed", updated_at=now))
+    db.session.commit()
+    return int(getattr(found, "rowcount", 0))

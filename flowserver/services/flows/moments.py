@@ -1,0 +1,73 @@
+"""Starting points that time brings about, while they are written: their zone, moments that have passed, what has fired."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from flowserver import clock
+from flowserver.errors import Conflict
+from flowserver.extensions import current_workspace, db
+from flowserver.models import Flow
+from flowserver.nodes import catalogue
+from flowserver.services.engine import flow_state, starts
+from flowserver.text import N_, Text
+
+FIRED = N_("The date has come and the flow has started its contacts. Duplicate the flow to use another date")
+
+
+def with_zone(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """The definition; where its starting point keeps a time zone and names none, with the client's."""
+    trigger = definition.get("trigger")
+    cls = catalogue.triggers().get(str(trigger.get("type"))) if isinstance(trigger, Mapping) else None
+    if not isinstance(trigger, Mapping) or cls is None or "zone" not in cls.Settings().fields or trigger.get("zone"):
+        return dict(definition)
+    workspace_id = current_workspace() or 0
+    return {**definition, "trigger": {**trigger, "zone": starts.zone_of(workspace_id).key}}
+
+
+def mistakes(trigger: Any) -> dict[str, Any]:
+    """What is wrong with the one moment of a starting point, by path: it has passed. Empty for all others."""
+    if trigger is None or not trigger.one_shot:
+        return {}
+    found = trigger.passed(clock.now(), starts.zone_of(current_workspace() or 0))
+    return {f"trigger.{found[0]}": [found[1]]} if found else {}
+
+
+def refuse_change(flow: Flow, trigger: Mapping[str, Any]) -> None:
+    """Raise :class:`Conflict` for another starting point of a flow whose one moment has come."""
+    before = flow.draft.get("trigger", {})
+    cls = catalogue.triggers().get(flow.trigger_type)
+    if cls is not None and cls.one_shot and dict(trigger) != dict(before) and starts.fired(flow.id):
+        raise Conflict(FIRED)
+
+
+def reopen(flow: Flow) -> None:
+    """Let time start contacts again, after a pause or behind a door that opens. The caller commits.
+
+    What came meanwhile is passed over. Raises :class:`Conflict` when that was the flow's one moment: it was missed.
+    """
+    now = clock.now()
+    cls = catalogue.triggers().get(flow.trigger_type)
+    if cls is not None and cls.one_shot and flow.starts_at is not None and flow.starts_at <= now:
+        zone = starts.zone_of(flow.workspace_id)
+        when = f"{flow.starts_at.astimezone(zone):%Y-%m-%d %H:%M}"
+        text = Text(starts.MISSED.msgid, flow=flow.name, when=when)
+        flow_state.alert(flow.workspace_id, "flow_missed", f"flow:{flow.id}", text)
+        db.session.commit()
+        words = N_(
+            "%(when)s passed while nobody could enter, so this flow would start nobody."
+            " Give it another date and go live with that first"
+        )
+        raise Conflict(Text(words.msgid, when=when))
+    starts.schedule(flow, now)
+
+
+def forget(flow: Flow) -> None:
+    """Nothing starts contacts of this flow any more. The caller commits."""
+    flow.starts_at = None
+    s = starts.FlowStart.__table__.c
+    end = sa.update(starts.FlowStart.__table__).where(s.flow_id == flow.id, s.done_at.is_(None))
+    db.session.execute(end.values(done_at=clock.now()))
