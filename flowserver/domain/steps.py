@@ -26,6 +26,13 @@ EVENTS = frozenset(
         "sms_delivered",
         "sms_failed",
         "unsubscribed",
+        "card_created",  # subject of these: the loyalty programme's id
+        "points_assigned",
+        "points_reversed",
+        "points_given",  # by a step of a flow; the movement follows
+        "reward_assigned",
+        "reward_withdrawn",
+        "reward_collected",
     }
 )
 """The words for what can happen to a contact. Other words are custom events, which come in from outside."""

@@ -14,6 +14,7 @@ from flowserver.models.accounts import (
 )
 from flowserver.models.api import Idempotency
 from flowserver.models.flows import Decision, Enrollment, Event, Flow, FlowEdit, FlowVersion
+from flowserver.models.loyalty import Card, CardReward, Movement, Programme, Reward
 from flowserver.models.messages import Engagement, Lease, Message, RateWindow, Worker
 from flowserver.models.people import (
     Consent,
@@ -39,6 +40,8 @@ __all__ = [
     "AgencyKeyUse",
     "Alert",
     "ApiKey",
+    "Card",
+    "CardReward",
     "Connection",
     "Consent",
     "Contact",
@@ -60,7 +63,10 @@ __all__ = [
     "Lease",
     "Membership",
     "Message",
+    "Movement",
+    "Programme",
     "RateWindow",
+    "Reward",
     "ScoreEntry",
     "Segment",
     "Signup",

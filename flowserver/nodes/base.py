@@ -101,10 +101,13 @@ def span(raw: Mapping[str, int]) -> timedelta:
 
 
 class ChoiceOf(wtforms.SelectField):
-    """A choice whose options ``services/flows/options.py`` fills in, so that a node never queries."""
+    """A choice whose options ``services/flows/options.py`` fills in, so that a node never queries.
 
-    def __init__(self, label: str = "", source: str = "", **kwargs: Any):
-        self.source = source
+    ``none`` are the words of an answer that chooses nothing, where one need not choose ("Any programme").
+    """
+
+    def __init__(self, label: str = "", source: str = "", none: str = "", **kwargs: Any):
+        self.source, self.none = source, none
         kwargs.setdefault("validate_choice", False)  # the settings' rules and the resolver check it
         super().__init__(label, choices=[], coerce=_text if source in BY_KEY else _id_or_text, **kwargs)
 

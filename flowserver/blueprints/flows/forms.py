@@ -211,8 +211,8 @@ def _value(name: str, value: Any, fields: Mapping[str, Any]) -> Markup:
 
 
 def _first_real_choice(form: wtforms.Form) -> None:
-    """Nothing is chosen for the person where there is more than one; a single list is."""
+    """Nothing is chosen for the person where there is more than one, or none need be; a single list is."""
     for field in form:
-        if getattr(field, "source", ""):
+        if getattr(field, "source", "") and not field.none:
             real = [choice.value for choice in field.iter_choices() if choice.value != ""]
             field.data = real[0] if len(real) == 1 else field.data

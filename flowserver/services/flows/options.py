@@ -21,7 +21,7 @@ from flowserver.domain import definition as definitions
 from flowserver.domain import flow_graph
 from flowserver.errors import Invalid
 from flowserver.extensions import current_workspace, db
-from flowserver.models import Access, ContactList, Field, Form, Segment, Tag, User
+from flowserver.models import Access, ContactList, Field, Form, Programme, Reward, Segment, Tag, User
 from flowserver.nodes import catalogue
 from flowserver.nodes.base import ChoiceOf, Names, Ref
 from flowserver.text import N_, Text
@@ -105,6 +105,22 @@ SOURCES = {
         N_("There is no segment “%(name)s” in this client"),
         N_("The segment was deleted. Choose another one"),
     ),
+    "programme": Source(
+        _named(Programme),
+        N_("Choose a loyalty programme"),
+        N_("There is no loyalty programme yet"),
+        N_("a deleted loyalty programme"),
+        N_("There is no loyalty programme “%(name)s” in this client"),
+        N_("The loyalty programme was deleted. Choose another one"),
+    ),
+    "reward": Source(
+        lambda: sa.select(Reward.id, Reward.title).order_by(sa.func.lower(Reward.title)),
+        N_("Choose a reward"),
+        N_("There is no reward yet"),
+        N_("a deleted reward"),
+        N_("There is no reward “%(name)s” in this client"),
+        N_("The reward was deleted. Choose another one"),
+    ),
     "step": Source(
         lambda: None,  # not in the database: the messages sent before a step
         N_("Choose a message"),
@@ -142,9 +158,9 @@ def fill(form: Any, definition: Mapping[str, Any] | None = None, key: str = "") 
         if isinstance(field, ChoiceOf):
             found = choices(field.source, definition, key)
             source = SOURCES[field.source]
-            hint = source.blank if found else source.none_yet
+            hint = field.none or (source.blank if found else source.none_yet)
             known = {str(id) for id, _ in found}
-            if str(field.data) not in known:
+            if field.none or str(field.data) not in known:
                 found = [("", hint), *found]
             field.choices = [wtforms.SelectChoice(value, label) for value, label in found]
         elif isinstance(field, wtforms.FormField):

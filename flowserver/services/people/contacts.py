@@ -260,8 +260,13 @@ def after(wanted: Filter, last: int, size: int = 1000) -> list[Contact]:
     return list(db.session.scalars(query))
 
 
+def words(q: str) -> list[sa.ColumnElement[bool]]:
+    """Conditions on contacts: each of these words is found in a name, an address or an id."""
+    return [_word(word) for word in people.clean(q).split()[:6]]
+
+
 def _conditions(wanted: Filter) -> list[sa.ColumnElement[bool]]:
-    found = [_word(word) for word in people.clean(wanted.q).split()[:6]]
+    found = words(wanted.q)
     if wanted.list_id:
         members = sa.select(Membership.contact_id).where(Membership.list_id == wanted.list_id)
         found.append(Contact.id.in_(members))
