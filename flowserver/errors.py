@@ -34,6 +34,13 @@ class Conflict(FlowserverError):
     slug = "conflict"
 
 
+class Gone(FlowserverError):
+    """It was there and is good no longer: expired, or made void."""
+
+    status = 410
+    slug = "gone"
+
+
 class TooLarge(FlowserverError):
     """More than we take in one go; the text names the limit."""
 

@@ -33,6 +33,10 @@ EVENTS = frozenset(
         "reward_assigned",
         "reward_withdrawn",
         "reward_collected",
+        "coupon_issued",  # subject of all four: the campaign's id
+        "coupon_redeemed",
+        "coupon_expired",  # without having been used
+        "coupon_voided",
     }
 )
 """The words for what can happen to a contact. Other words are custom events, which come in from outside."""

@@ -13,6 +13,7 @@ from flowserver.models.accounts import (
     Workspace,
 )
 from flowserver.models.api import Idempotency
+from flowserver.models.coupons import Coupon, CouponCampaign, CouponRedemption
 from flowserver.models.flows import Decision, Enrollment, Event, Flow, FlowEdit, FlowVersion
 from flowserver.models.loyalty import Card, CardReward, Movement, Programme, Reward
 from flowserver.models.messages import Engagement, Lease, Message, RateWindow, Worker
@@ -47,6 +48,9 @@ __all__ = [
     "Contact",
     "ContactList",
     "ContactTag",
+    "Coupon",
+    "CouponCampaign",
+    "CouponRedemption",
     "Decision",
     "Engagement",
     "Enrollment",

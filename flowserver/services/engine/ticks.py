@@ -27,6 +27,7 @@ def tick(now: datetime) -> None:
         if now.second % 10 == 0:
             _safely(_resumed, now)
             _safely(starts.complete, now)
+            _safely(_coupons, now)
         if now.second == 0 and now.minute % 10 == 0:
             for look in (_lists, _signups, _orphans, _unsettled, _answers):
                 _safely(look, now)
@@ -119,6 +120,16 @@ def _unsettled(now: datetime) -> None:
     """People whom a crash left held in a flow that is not paused: nobody would ever find them due."""
     for flow_id in flow_state.unsettled():
         jobqueue.wake("settle", flow_id)
+
+
+def _coupons(now: datetime) -> None:
+    """Coupons that have run out, and campaigns whose coupons are on their way to a list."""
+    from flowserver.services.shop import coupons
+
+    if coupons.expired_any(now):
+        jobqueue.wake("expire_coupons")
+    for campaign_id in coupons.giving():
+        jobqueue.wake("give_coupons", campaign_id)
 
 
 def _answers(now: datetime) -> None:

@@ -24,7 +24,8 @@ def findings(definition: Mapping[str, Any], flow: Flow | None = None) -> list[Fi
     resolved, unknown = options.look_up(definition)
     compiled = options.compiled(resolved)
     passed = {} if flow is not None and starts.fired(flow.id) else moments.mistakes(compiled.trigger)
-    return checks.findings(compiled, client(), {**unknown, **passed})
+    flawed = {path: [text] for path, text in options.flaws(resolved).items()}
+    return checks.findings(compiled, client(), {**flawed, **unknown, **passed})
 
 
 def client() -> checks.Client:

@@ -8,7 +8,7 @@ References are ids in the database and names in text (``field``: always the key,
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,19 @@ from flowserver.domain import definition as definitions
 from flowserver.domain import flow_graph
 from flowserver.errors import Invalid
 from flowserver.extensions import current_workspace, db
-from flowserver.models import Access, ContactList, Field, Form, Programme, Reward, Segment, Tag, User
+from flowserver.models import (
+    Access,
+    ContactList,
+    Coupon,
+    CouponCampaign,
+    Field,
+    Form,
+    Programme,
+    Reward,
+    Segment,
+    Tag,
+    User,
+)
 from flowserver.nodes import catalogue
 from flowserver.nodes.base import ChoiceOf, Names, Ref
 from flowserver.text import N_, Text
@@ -46,6 +58,9 @@ class Source:
     gone: Text = N_("something deleted")  # what stands for a name that is not there any more
     unknown: Text = N_("There is no “%(name)s” in this client")
     deleted: Text = N_("This was deleted. Choose another one")
+    flaws: Callable[[Iterable[Any]], Mapping[Any, Text]] | None = (
+        None  # which of these ids cannot do what is asked, why
+    )
 
 
 def _named(table: Any, *where: Any) -> Callable[[], Any]:
@@ -58,6 +73,15 @@ def _people() -> Any:
     here = sa.or_(User.role == "admin", User.id.in_(mine))
     return sa.select(User.id, User.email).where(User.active, here).order_by(User.email)
 
+
+def _without_codes(ids: Iterable[int]) -> Mapping[int, Text]:
+    """Coupon campaigns that take their codes from an import that never came."""
+    any_code = sa.exists().where(Coupon.campaign_id == CouponCampaign.id)
+    empty = sa.select(CouponCampaign.id).where(CouponCampaign.id.in_(ids), CouponCampaign.codes == "pool", ~any_code)
+    return dict.fromkeys(db.session.scalars(empty), _NO_CODES)
+
+
+_NO_CODES = N_("This coupon campaign has no codes yet. Import them first")
 
 SOURCES = {
     "list": Source(
@@ -120,6 +144,15 @@ SOURCES = {
         N_("a deleted reward"),
         N_("There is no reward “%(name)s” in this client"),
         N_("The reward was deleted. Choose another one"),
+    ),
+    "coupon_campaign": Source(
+        _named(CouponCampaign),
+        N_("Choose a coupon campaign"),
+        N_("There is no coupon campaign yet"),
+        N_("a deleted coupon campaign"),
+        N_("There is no coupon campaign “%(name)s” in this client"),
+        N_("The coupon campaign was deleted. Choose another one"),
+        flaws=_without_codes,
     ),
     "step": Source(
         lambda: None,  # not in the database: the messages sent before a step
@@ -288,6 +321,20 @@ def look_up(definition: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, li
         else:
             holder[key] = found
     return result, unknown
+
+
+def flaws(definition: Mapping[str, Any]) -> dict[str, Text]:
+    """Why objects that exist cannot do what the definition asks of them, by path."""
+    asked: dict[str, dict[str, Any]] = {}
+    for holder, key, source, path in spots(definition):
+        if SOURCES[source].flaws is not None:
+            asked.setdefault(source, {})[path] = holder[key]
+    found: dict[str, Text] = {}
+    for source, by_path in asked.items():
+        tell = SOURCES[source].flaws
+        wrong = tell(set(by_path.values())) if tell else {}
+        found.update({path: wrong[id] for path, id in by_path.items() if id in wrong})
+    return found
 
 
 def _not_found(source: str, given: Any) -> Text:

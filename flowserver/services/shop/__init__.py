@@ -1,0 +1,1 @@
+"""What a shop gives its customers, and what happens at the till."""

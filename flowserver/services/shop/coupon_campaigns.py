@@ -1,0 +1,229 @@
+"""Coupon campaigns: what their coupons are worth, how long they are good, and how many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from flowserver import clock, extensions
+from flowserver.domain import coupons as rules
+from flowserver.domain import people
+from flowserver.errors import Conflict, Invalid, NotFound
+from flowserver.extensions import db
+from flowserver.models import Coupon, CouponCampaign, CouponRedemption, Workspace
+from flowserver.services.engine import flow_state
+from flowserver.services.operations.checked import checked
+from flowserver.services.people import usage
+from flowserver.text import N_, Text
+
+FIELDS = (
+    "name", "value", "message", "codes", "prefix", "length", "starts_on", "ends_on", "days", "uses", "replaces",
+    "low_at",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """How many codes of a campaign are in which state, how often they were used, and for how much money."""
+
+    states: Mapping[str, int] = field(default_factory=dict)
+    uses: int = 0
+    amount: Decimal = Decimal(0)
+
+    @property
+    def given(self) -> int:
+        """Codes that were given out, whatever became of them."""
+        return sum(count for state, count in self.states.items() if state != "free")
+
+    @property
+    def all(self) -> int:
+        """All codes."""
+        return sum(self.states.values())
+
+
+# --- reading -------------------------------------------------------------------------------------------
+
+
+def get(campaign_id: int) -> CouponCampaign:
+    """The coupon campaign with this id in the current workspace. Raises :class:`NotFound`."""
+    found = db.session.scalar(sa.select(CouponCampaign).where(CouponCampaign.id == campaign_id))
+    if found is None:
+        raise NotFound(N_("There is no such coupon campaign"))
+    return found
+
+
+def find(reference: int | str) -> CouponCampaign:
+    """The coupon campaign with this id or name. Raises :class:`Invalid` where there is none."""
+    if isinstance(reference, int):
+        same = CouponCampaign.id == reference
+    else:
+        same = sa.func.lower(CouponCampaign.name) == people.clean(reference).lower()
+    found = db.session.scalar(sa.select(CouponCampaign).where(same))
+    if found is None:
+        raise Invalid(Text("There is no coupon campaign “%(name)s” in this client", name=str(reference)[:120]))
+    return found
+
+
+def everything() -> list[CouponCampaign]:
+    """All coupon campaigns of the client by name."""
+    return list(db.session.scalars(sa.select(CouponCampaign).order_by(sa.func.lower(CouponCampaign.name))))
+
+
+def page(after: int, limit: int) -> list[CouponCampaign]:
+    """The next campaigns whose id is above ``after``, one more than ``limit`` where there are more."""
+    query = sa.select(CouponCampaign).where(CouponCampaign.id > after).order_by(CouponCampaign.id)
+    return list(db.session.scalars(query.limit(limit + 1)))
+
+
+def numbers(ids: list[int]) -> dict[int, Numbers]:
+    """The numbers of some campaigns, in two queries."""
+    states: dict[int, dict[str, int]] = {one: {} for one in ids}
+    counted = sa.select(Coupon.campaign_id, Coupon.state, sa.func.count()).where(Coupon.campaign_id.in_(ids))
+    for campaign_id, state, count in db.session.execute(counted.group_by(Coupon.campaign_id, Coupon.state)):
+        states[campaign_id][state] = count
+    used = (
+        sa.select(CouponRedemption.campaign_id, sa.func.count(), sa.func.sum(CouponRedemption.amount))
+        .where(CouponRedemption.campaign_id.in_(ids), CouponRedemption.voided_at.is_(None))
+        .group_by(CouponRedemption.campaign_id)
+    )
+    uses = {row[0]: (row[1], Decimal(row[2] or 0)) for row in db.session.execute(used)}
+    return {one: Numbers(states[one], *uses.get(one, (0, Decimal(0)))) for one in ids}
+
+
+def zone() -> ZoneInfo:
+    """The time zone of the present client, by which days of campaigns begin and end."""
+    mine = sa.select(Workspace.time_zone).where(Workspace.id == extensions.current_workspace())
+    return ZoneInfo(db.session.scalar(mine) or "UTC")
+
+
+# --- writing -------------------------------------------------------------------------------------------
+
+
+def create(values: Mapping[str, Any]) -> CouponCampaign:
+    """Make a coupon campaign. Raises :class:`Invalid` by field."""
+    row = CouponCampaign(
+        workspace_id=extensions.current_workspace(), created_at=clock.now(), **_checked({**_USUAL, **values}, None)
+    )
+    db.session.add(row)
+    return _committed(row)
+
+
+def update(campaign_id: int, values: Mapping[str, Any]) -> CouponCampaign:
+    """Change a coupon campaign. Codes that were given out keep their validity and their number of uses.
+
+    Raises :class:`NotFound`, :class:`Invalid`.
+    """
+    row = get(campaign_id)
+    for key, value in _checked({**{name: getattr(row, name) for name in FIELDS}, **values}, row).items():
+        setattr(row, key, value)
+    _committed(row)
+    note_pool(row)
+    db.session.commit()
+    return row
+
+
+_USUAL = {
+    "message": "", "codes": "generated", "prefix": "", "length": 8, "starts_on": None, "ends_on": None, "days": None,
+    "uses": 1, "replaces": False, "low_at": 50,
+}  # fmt: skip
+
+
+def _committed(row: CouponCampaign) -> CouponCampaign:
+    name = row.name
+    try:
+        db.session.commit()
+    except IntegrityError:
+        db.session.rollback()
+        raise Invalid({"name": [Text("There is already a coupon campaign called %(name)s", name=name)]}) from None
+    return row
+
+
+def _checked(values: Mapping[str, Any], row: CouponCampaign | None) -> dict[str, Any]:
+    """All columns a person decides, checked together."""
+    found = checked(
+        name=lambda: _name(values.get("name"), row.id if row else None),
+        value=lambda: _value(values.get("value")),
+        message=lambda: people.line(values.get("message") or "", 600),
+        codes=lambda: _codes(values.get("codes"), row),
+        prefix=lambda: rules.prefix(values.get("prefix") or ""),
+        length=lambda: rules.whole(values.get("length"), rules.SHORTEST_CHANCE, rules.LONGEST_CHANCE),
+        starts_on=lambda: rules.day(values.get("starts_on")),
+        ends_on=lambda: rules.day(values.get("ends_on")),
+        days=lambda: None if values.get("days") in (None, "") else rules.whole(values["days"], 1, rules.MOST_DAYS),
+        uses=lambda: rules.whole(values.get("uses"), 1, rules.MOST_USES),
+        low_at=lambda: rules.whole(values.get("low_at"), 0, 1_000_000),
+    )
+    if found["starts_on"] and found["ends_on"] and found["ends_on"] < found["starts_on"]:
+        raise Invalid({"ends_on": [N_("The last day must not come before the first")]})
+    return {**found, "replaces": bool(values.get("replaces"))}
+
+
+def _name(raw: Any, own_id: int | None) -> str:
+    name = people.name(raw)
+    if not name:
+        raise Invalid(N_("Enter a name for the coupon campaign"))
+    query = sa.select(CouponCampaign.id).where(sa.func.lower(CouponCampaign.name) == name.lower())
+    if db.session.scalar(query.where(CouponCampaign.id != (own_id or 0))):
+        raise Invalid(Text("There is already a coupon campaign called %(name)s", name=name))
+    return name
+
+
+def _value(raw: Any) -> str:
+    value = people.line(raw, 60)
+    if not value:
+        raise Invalid(N_("Enter what a coupon is worth, like “15 %” or “a free coffee”"))
+    return value
+
+
+def _codes(raw: Any, row: CouponCampaign | None) -> str:
+    if raw not in ("generated", "pool"):
+        raise Invalid(N_("Choose where the codes come from"))
+    if row is not None and raw != row.codes and numbers([row.id])[row.id].all:
+        raise Invalid(N_("There are codes already. Make another campaign for codes that come from elsewhere"))
+    return str(raw)
+
+
+def delete(campaign_id: int) -> None:
+    """Delete a campaign with all its codes and what is known of their use.
+
+    Raises :class:`usage.InUse` while a flow needs it, :class:`Conflict` while its coupons are being given out.
+    """
+    row = get(campaign_id)
+    usage.refuse_if_used("coupon_campaign", row.id, row.name)
+    if row.giving_list is not None:
+        raise Conflict(N_("Its coupons are being given out right now. Try again in a moment"))
+    flow_state.resolve_alerts(row.workspace_id, f"coupons:{row.id}")
+    db.session.delete(row)
+    db.session.commit()
+
+
+# --- the pool ------------------------------------------------------------------------------------------
+
+
+def left(campaign_id: int) -> int:
+    """How many codes of the pool nobody has yet."""
+    query = sa.select(sa.func.count()).select_from(Coupon)
+    return db.session.scalar(query.where(Coupon.campaign_id == campaign_id, Coupon.state == "free")) or 0
+
+
+def note_pool(row: CouponCampaign, wanting: int = 0) -> None:
+    """Say on the agency's attention list that a pool is empty or runs low, or that it is well again.
+
+    ``wanting``: contacts who just went without. The caller commits.
+    """
+    free = left(row.id) if row.codes == "pool" else 0
+    subject = f"coupons:{row.id}"
+    if row.codes != "pool" or (free >= row.low_at and not wanting):
+        flow_state.resolve_alerts(row.workspace_id, subject)
+    elif wanting or not free:
+        text = Text("The coupon campaign %(campaign)s has no code left. Import more", campaign=row.name)
+        flow_state.alert(row.workspace_id, "coupons_empty", subject, text)
+    else:
+        text = Text("The coupon campaign %(campaign)s has only a few codes left. Import more", campaign=row.name)
+        flow_state.alert(row.workspace_id, "coupons_low", subject, text)
