@@ -37,15 +37,16 @@ def _storage(config: Any) -> tuple[str, dict[str, Any]]:
     return url, {"socket_connect_timeout": 1, "socket_timeout": 1}
 
 
-def count_try(limit: str, kind: str) -> None:
-    """Count one more try of this ``kind`` from the request's address; raises 429 above ``limit`` ("60 per minute").
+def count_try(limit: str, kind: str, who: str = "") -> None:
+    """Count one more try of this ``kind`` by ``who``, the request's address unless given; raises 429 above ``limit``
+    ("60 per minute").
 
     ``with limiter.limit(…)`` would do the same, but from its first use on the limiter no longer asks the limits of the
     blueprint before a request to that address.
     """
     if not limiter.enabled:
         return
-    item, who = limits.parse(limit), get_remote_address()
+    item, who = limits.parse(limit), who or get_remote_address()
     if not limiter.limiter.hit(item, kind, who):
         again = limiter.limiter.get_window_stats(item, kind, who).reset_time
         raise TooManyRequests(retry_after=max(1, round(again - time.time())))

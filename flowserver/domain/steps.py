@@ -37,6 +37,11 @@ EVENTS = frozenset(
         "coupon_redeemed",
         "coupon_expired",  # without having been used
         "coupon_voided",
+        "page_visited",  # subject: the monitor's id
+        "page_stayed",  # subject: the monitor's id; the visitor stayed on a page for data["stay"] seconds
+        "conversion_recorded",  # subject: the rule's id; a step asks for a conversion
+        "converted",  # subject: the rule's id
+        "conversion_undone",  # subject: the rule's id
     }
 )
 """The words for what can happen to a contact. Other words are custom events, which come in from outside."""

@@ -32,6 +32,7 @@ from flowserver.models.people import (
     Tag,
 )
 from flowserver.models.segments import Segment
+from flowserver.models.site import Conversion, ConversionRule, Monitor, PageView, Visit, Visitor
 from flowserver.models.starts import FlowStart
 
 __all__ = [
@@ -48,6 +49,8 @@ __all__ = [
     "Contact",
     "ContactList",
     "ContactTag",
+    "Conversion",
+    "ConversionRule",
     "Coupon",
     "CouponCampaign",
     "CouponRedemption",
@@ -67,7 +70,9 @@ __all__ = [
     "Lease",
     "Membership",
     "Message",
+    "Monitor",
     "Movement",
+    "PageView",
     "Programme",
     "RateWindow",
     "Reward",
@@ -77,6 +82,8 @@ __all__ = [
     "Suppression",
     "Tag",
     "User",
+    "Visit",
+    "Visitor",
     "Worker",
     "Workspace",
 ]

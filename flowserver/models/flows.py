@@ -11,6 +11,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from flowserver.extensions import Base, OfWorkspace, UtcDateTime
 from flowserver.models.base import BigId, Dict, Instant, Json, Pk, WorkspaceRow
 
+_OF_VISITS = "type IN ('page_visited', 'page_stayed')"
+
 
 class Flow(WorkspaceRow):
     """A flow: the draft being edited, and which version is live.
@@ -165,6 +167,9 @@ class Event(OfWorkspace, Base):
         sa.Index(
             "ix_event_unmatched", "id", postgresql_where=sa.text("NOT matched"), sqlite_where=sa.text("matched = 0")
         ),
+        sa.Index(
+            "ix_event_visits", "at", postgresql_where=sa.text(_OF_VISITS), sqlite_where=sa.text(_OF_VISITS)
+        ),  # those that are deleted after a while
     )
 
     id: Mapped[Pk]

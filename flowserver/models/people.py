@@ -196,6 +196,7 @@ class Signup(WorkspaceRow):
     confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     contact_id: Mapped[int | None] = mapped_column(BigId)
     page: Mapped[str] = mapped_column(sa.String(500), default="")  # where it was sent in
+    visitor: Mapped[str] = mapped_column(sa.String(60), default="", server_default="")  # the browser, on a tracked site
 
 
 class Import(WorkspaceRow):

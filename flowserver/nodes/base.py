@@ -155,12 +155,18 @@ class NodeForm(wtforms.Form):
     ``shows`` says which answer a question follows: ``{"date": "kind=date", "time": "kind=time|date"}``.
     ``beside`` puts short questions in one line with the first of them, under one heading:
     ``{"date": (N_("Date and time"), ("date", "time"))}``.
+    ``tries`` gives a field a button that tries what was typed: ``{"address": N_("Would this address match?")}``.
     """
 
     elsewhere: ClassVar[frozenset[str]] = frozenset()
     asks: ClassVar[Mapping[str, str]] = {}
     shows: ClassVar[Mapping[str, str]] = {}
     beside: ClassVar[Mapping[str, tuple[Text, tuple[str, ...]]]] = {}
+    tries: ClassVar[Mapping[str, Text]] = {}
+
+    def tried(self, name: str) -> tuple[bool, Text]:
+        """The answer to the button of the field ``name``, one of ``tries``: whether it fits, and in words."""
+        raise NotImplementedError
 
     def field_for(self, path: str) -> wtforms.Field | None:
         """The field at which to say what is wrong with the setting at ``path`` (``until.time``); ``None``: none of them."""

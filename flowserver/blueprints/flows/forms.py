@@ -113,6 +113,10 @@ class Start:
             _first_real_choice(self.own)
         mark(self.details)
         mark(self.own)
+        self.answers: dict[str, tuple[bool, str]] = {}  # of fields that were tried: whether it fits, and in words
+        tried = posted.get("try", "") if posted is not None else ""
+        if tried in self.own.tries:
+            self.answers[tried] = self.own.tried(tried)
 
     @property
     def fields(self) -> Fields:

@@ -15,6 +15,7 @@ TRAP = "your-website"  # a hyphen, so that no custom field is ever called that
 NAMES = ("first_name", "last_name")
 CONSENTS = {"email": "consent-email", "sms": "consent-sms"}
 STAMP = "opened-at"
+VISITOR = "fs-visitor"  # written in by the script of a tracked site
 _FILL = {"first_name": "given-name", "last_name": "family-name", "phone": "tel"}
 
 

@@ -64,7 +64,8 @@ def send(public_id: str) -> Any:
     shown = widgets.make(questions, row.email_consent_text, row.sms_consent_text)(typed)
     try:
         signups.check_stamp(row, request.form.get(widgets.STAMP))
-        answer = signups.receive(row, _answers(questions), page=request.referrer or "")
+        visitor = request.form.get(widgets.VISITOR, "")
+        answer = signups.receive(row, _answers(questions), page=request.referrer or "", visitor=visitor)
     except Invalid as error:
         add_errors(shown, _at_fields(error.messages))
         return _show(row, shown, questions), 422

@@ -29,7 +29,7 @@ def tick(now: datetime) -> None:
             _safely(starts.complete, now)
             _safely(_coupons, now)
         if now.second == 0 and now.minute % 10 == 0:
-            for look in (_lists, _signups, _orphans, _unsettled, _answers):
+            for look in (_lists, _signups, _orphans, _unsettled, _answers, _visits):
                 _safely(look, now)
 
 
@@ -138,6 +138,12 @@ def _answers(now: datetime) -> None:
 
     idempotency.expire(now)
     agency_keys.expire(now)
+
+
+def _visits(now: datetime) -> None:
+    from flowserver.services.site import visits
+
+    visits.expire(now)
 
 
 def _orphans(now: datetime) -> None:

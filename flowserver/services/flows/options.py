@@ -18,7 +18,7 @@ import wtforms
 from marshmallow import fields
 
 from flowserver.domain import definition as definitions
-from flowserver.domain import flow_graph
+from flowserver.domain import flow_graph, urls
 from flowserver.errors import Invalid
 from flowserver.extensions import current_workspace, db
 from flowserver.models import (
@@ -28,6 +28,7 @@ from flowserver.models import (
     CouponCampaign,
     Field,
     Form,
+    Monitor,
     Programme,
     Reward,
     Segment,
@@ -61,11 +62,38 @@ class Source:
     flaws: Callable[[Iterable[Any]], Mapping[Any, Text]] | None = (
         None  # which of these ids cannot do what is asked, why
     )
+    misfits: Callable[[Any, Mapping[str, Any]], Mapping[str, Text]] | None = None
+    """What else in the settings that name an object does not go with it: ``(id, settings)`` → setting to words."""
 
 
 def _named(table: Any, *where: Any) -> Callable[[], Any]:
     """All rows of a table with a name, by name."""
     return lambda: sa.select(table.id, table.name).where(*where).order_by(sa.func.lower(table.name))
+
+
+def _site_misfits(monitor_id: int, settings: Mapping[str, Any]) -> Mapping[str, Text]:
+    """A page on a site that is not watched would never be seen."""
+    domains = db.session.scalar(sa.select(Monitor.domains).where(Monitor.id == monitor_id)) or []
+    try:
+        host = urls.parse(settings.get("url") or "*").host
+    except Invalid:
+        return {}
+    if not host or host in domains:
+        return {}
+    words = N_("This address is not on the site. Begin with https://%(domain)s")
+    return {"url": Text(words.msgid, domain=domains[0] if domains else "…")}
+
+
+def _sites_not_ready(ids: Iterable[int]) -> Mapping[int, Text]:
+    """Sites that are switched off, or from which no visit has come yet."""
+    found: dict[int, Text] = {}
+    for site in db.session.scalars(sa.select(Monitor).where(Monitor.id.in_(ids))):
+        if not site.enabled:
+            found[site.id] = Text("Tracking of %(name)s is switched off", name=site.name)
+        elif site.verified_at is None:
+            words = N_("No visit has come from %(name)s yet. Put the script into its pages first")
+            found[site.id] = Text(words.msgid, name=site.name)
+    return found
 
 
 def _people() -> Any:
@@ -153,6 +181,16 @@ SOURCES = {
         N_("There is no coupon campaign “%(name)s” in this client"),
         N_("The coupon campaign was deleted. Choose another one"),
         flaws=_without_codes,
+    ),
+    "monitor": Source(
+        _named(Monitor),
+        N_("Choose a site"),
+        N_("No site is tracked yet"),
+        N_("a deleted site"),
+        N_("There is no site “%(name)s” in this client"),
+        N_("The site was deleted. Choose another one"),
+        misfits=_site_misfits,
+        flaws=_sites_not_ready,
     ),
     "step": Source(
         lambda: None,  # not in the database: the messages sent before a step
@@ -318,8 +356,12 @@ def look_up(definition: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, li
         found = tables[source].get(_fold(given))
         if found is None:
             unknown[path] = [_not_found(source, given)]
-        else:
-            holder[key] = found
+            continue
+        holder[key] = found
+        misfits = SOURCES[source].misfits
+        if misfits is not None and isinstance(holder, dict):
+            start = path.rpartition(".")[0]
+            unknown.update({f"{start}.{name}": [text] for name, text in misfits(found, holder).items()})
     return result, unknown
 
 

@@ -21,6 +21,7 @@ from flowserver.models import Contact, ContactList, Engagement, Enrollment, Memb
 from flowserver.services.engine import enrollment, events
 from flowserver.services.messages import connections, envelopes, outcomes
 from flowserver.services.people import consents, lists
+from flowserver.services.site import recognition
 from flowserver.text import N_
 
 log = structlog.get_logger()
@@ -43,9 +44,10 @@ def click(token: str, link: int, visitor: Visitor) -> str:
     row = _message(token)
     template, contact = _template(row), _contact_of(row)
     url = _target(template, link, contact, _event(row))
-    if visitor.method != "HEAD":
-        _safely(lambda: _clicked(row, link, url, visitor, len(template.links)))
-    return url
+    if visitor.method == "HEAD":
+        return url
+    by_hand = _safely(lambda: _clicked(row, link, url, visitor, len(template.links)))
+    return recognition.carried(url, row, visitor.at) if by_hand else url
 
 
 def _event(row: Any) -> Mapping[str, Any] | None:
@@ -100,15 +102,18 @@ def _contact_of(row: Any) -> Contact | None:
     return db.session.get(Contact, row.contact_id) if row.contact_id is not None else None
 
 
-def _safely(write: Any) -> None:
+def _safely(write: Any) -> Any:
+    """What ``write`` returns, once it is committed; ``None`` when the database did not take it."""
     try:
         db.session.rollback()  # what was read so far may be old by the time the write begins
         extensions.read_only(False)
-        write()
+        found = write()
         db.session.commit()
+        return found
     except SQLAlchemyError as error:
         db.session.rollback()
         log.warning("tracking.lost", why=type(error).__name__)
+        return None
 
 
 def _opened(row: Any, visitor: Visitor) -> None:
@@ -119,15 +124,17 @@ def _opened(row: Any, visitor: Visitor) -> None:
         _stamp(row, visitor.at, clicked=False)
 
 
-def _clicked(row: Any, link: int, url: str, visitor: Visitor, links: int) -> None:
+def _clicked(row: Any, link: int, url: str, visitor: Visitor, links: int) -> bool:
+    """Write a click down; whether a person's hand did it."""
     earlier = _clicks(row.id, visitor.at)
     reason = visitors.judge_click(visitor, row.accepted_at, link, [(c.link, c.at) for c in earlier], links)
     if not _keep(row, "click", visitor, reason, link=link, url=url[:2000]):
-        return
+        return False
     if reason is None:
         _stamp(row, visitor.at, clicked=True, link=link)
     elif reason == "all_links":
         _judge_again(row, [c.id for c in earlier if visitor.at - c.at <= visitors.BURST])
+    return reason is None
 
 
 def _clicks(message_id: int, now: datetime) -> Sequence[Any]:

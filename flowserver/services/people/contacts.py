@@ -26,8 +26,11 @@ from flowserver.models import (
     Field,
     Membership,
     Message,
+    PageView,
     Signup,
     Tag,
+    Visit,
+    Visitor,
     Workspace,
 )
 from flowserver.services.engine import events
@@ -340,6 +343,9 @@ def erase(contact_ids: Sequence[int]) -> None:
     runs = sa.select(Enrollment.id).where(Enrollment.contact_id.in_(contact_ids))
     mine = Message.contact_id.in_(contact_ids)
     for statement in (
+        sa.delete(Visitor).where(Visitor.contact_id.in_(contact_ids)),  # first, as a visit locks them: visitor, contact
+        sa.delete(PageView).where(PageView.contact_id.in_(contact_ids)),
+        sa.delete(Visit).where(Visit.contact_id.in_(contact_ids)),
         sa.update(Enrollment)
         .where(Enrollment.contact_id.in_(contact_ids), Enrollment.due_at.is_not(None))
         .values(due_at=None, ended_at=now, end_reason="contact_deleted", awaits=None, held=False),

@@ -23,6 +23,7 @@ from flowserver.models import Contact, Form, Signup, Workspace
 from flowserver.services.engine import bulk, events
 from flowserver.services.messages import deliveries
 from flowserver.services.people import consents, contacts, forms, lists
+from flowserver.services.site import visits
 from flowserver.text import N_
 
 KEPT = timedelta(days=7)
@@ -52,11 +53,12 @@ class Pending:
 # --- sending in ----------------------------------------------------------------------------------------
 
 
-def receive(form: Form, answers: Mapping[str, str], *, page: str = "") -> Answer:
+def receive(form: Form, answers: Mapping[str, str], *, page: str = "", visitor: str = "") -> Answer:
     """Take a form that was sent in; the same answer for addresses we know and those we do not.
 
     ``answers``: ``email``, the form's questions by key, ``consent_email`` and ``consent_sms`` (non-empty: ticked),
-    ``website`` (the trap: people do not see it; when it is filled nothing is kept). Raises :class:`Invalid` by field.
+    ``website`` (the trap: people do not see it; when it is filled nothing is kept). ``visitor``: the browser, as the
+    script on a tracked site names it; it is this contact's from the confirmation on. Raises :class:`Invalid` by field.
     """
     answers = {key: value[: MOST_TEXT + 1] for key, value in answers.items()}
     email = people.clean(answers.get("email"))
@@ -64,9 +66,9 @@ def receive(form: Form, answers: Mapping[str, str], *, page: str = "") -> Answer
         return Answer(form.double_opt_in, seal(form, email[:254]))
     values, agreed = _checked(form, answers)
     if form.double_opt_in:
-        _ask_to_confirm(form, values, agreed, page)
+        _ask_to_confirm(form, values, agreed, page, visitor)
     else:
-        _write(form, _signup(form, values, agreed, page))
+        _write(form, _signup(form, values, agreed, page, visitor))
     db.session.commit()
     return Answer(form.double_opt_in, seal(form, values["email"]))
 
@@ -124,7 +126,7 @@ def _agreed(form: Form, answers: Mapping[str, str], has_phone: bool, mistakes: d
     return agreed
 
 
-def _signup(form: Form, values: Mapping[str, Any], agreed: Mapping[str, str], page: str) -> Signup:
+def _signup(form: Form, values: Mapping[str, Any], agreed: Mapping[str, str], page: str, visitor: str = "") -> Signup:
     row = Signup(
         workspace_id=form.workspace_id,
         form_id=form.id,
@@ -134,6 +136,7 @@ def _signup(form: Form, values: Mapping[str, Any], agreed: Mapping[str, str], pa
         consents=dict(agreed),
         state="pending",
         page=people.clean(page)[:500],
+        visitor=people.clean(visitor)[:60],
         created_at=clock.now(),
     )
     db.session.add(row)
@@ -141,7 +144,9 @@ def _signup(form: Form, values: Mapping[str, Any], agreed: Mapping[str, str], pa
     return row
 
 
-def _ask_to_confirm(form: Form, values: Mapping[str, Any], agreed: Mapping[str, str], page: str) -> None:
+def _ask_to_confirm(
+    form: Form, values: Mapping[str, Any], agreed: Mapping[str, str], page: str, visitor: str = ""
+) -> None:
     """Keep the answers and plan the confirmation, unless one has just gone out: then only the answers change."""
     _one_at_a_time(form.workspace_id, values["email"])
     mine = sa.select(Signup).where(Signup.email == values["email"], Signup.created_at > clock.now() - timedelta(days=1))
@@ -151,7 +156,7 @@ def _ask_to_confirm(form: Form, values: Mapping[str, Any], agreed: Mapping[str, 
     if waiting is not None:
         waiting.answers, waiting.consents, waiting.phone = dict(values), dict(agreed), values.get("phone")
     elif not fresh and len(recent) < MOST_A_DAY:
-        plan_confirmation(form, _signup(form, values, agreed, page))
+        plan_confirmation(form, _signup(form, values, agreed, page, visitor))
 
 
 def _one_at_a_time(workspace_id: int, email: str) -> None:
@@ -247,6 +252,7 @@ def _write(form: Form, signup: Signup) -> Contact:
     """The signup becomes a contact on the form's list, in the caller's transaction."""
     now = clock.now()
     values = dict(signup.answers)
+    visitor = visits.hold(signup.visitor)
     phone_is_theirs = _leave_out_taken_phone(values)
     contact, _new = contacts.put(values, source=f"form:{form.id}")
     for channel in consents.CHANNELS:
@@ -255,6 +261,8 @@ def _write(form: Form, signup: Signup) -> Contact:
             words = signup.consents[channel]
             consents.change(contact, channel, "given", source=form.name, words=words, at=given)
     signup.state, signup.confirmed_at, signup.contact_id = "confirmed", now, contact.id
+    if visitor is not None:
+        visits.become(visitor, contact.id)
     contact.last_activity_at = now
     db.session.flush()
     lists.join(form.list_id, [contact.id], commit=False)
@@ -309,7 +317,7 @@ def again(form: Form, token: str) -> Answer:
     query = sa.select(Signup).where(Signup.form_id == form.id, Signup.email == email, Signup.state == "pending")
     waiting = db.session.scalar(query.order_by(Signup.id.desc()).limit(1))
     if waiting is not None:
-        _ask_to_confirm(form, waiting.answers, waiting.consents, waiting.page)
+        _ask_to_confirm(form, waiting.answers, waiting.consents, waiting.page, waiting.visitor)
         db.session.commit()
     return Answer(form.double_opt_in, token)
 

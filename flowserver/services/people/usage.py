@@ -10,14 +10,14 @@ import sqlalchemy as sa
 
 from flowserver.errors import Conflict
 from flowserver.extensions import db
-from flowserver.models import Flow, FlowVersion, Form, Segment
+from flowserver.models import ConversionRule, Flow, FlowVersion, Form, Segment
 from flowserver.services.flows import options
 from flowserver.text import Text
 
 
 @dataclass(frozen=True)
 class Use:
-    """What needs the object. ``kind`` is ``flow``, ``form`` or ``segment``."""
+    """What needs the object. ``kind`` is ``flow``, ``form``, ``segment`` or ``conversion_rule``."""
 
     kind: str
     id: int
@@ -33,8 +33,8 @@ class InUse(Conflict):
 
 
 def of(source: str, key: Any) -> list[Use]:
-    """The flows (draft or live version), forms and segments that refer to an object: ``of("list", 3)``, ``of("tag", "vip")``."""
-    return [*_flows(source, key), *_forms(source, key), *_segments(source, key)]
+    """Everything that refers to an object: ``of("list", 3)``, ``of("tag", "vip")``. Flows: draft or live version."""
+    return [*_flows(source, key), *_forms(source, key), *_segments(source, key), *_rules(source, key)]
 
 
 def refuse_if_used(source: str, key: Any, name: str) -> None:
@@ -89,3 +89,11 @@ def _segments(source: str, key: Any) -> list[Use]:
         for segment in db.session.scalars(sa.select(Segment).order_by(Segment.name))
         if _refers(options.as_definition(segment.rule), source, key)
     ]
+
+
+def _rules(source: str, key: Any) -> list[Use]:
+    if source != "monitor":
+        return []
+    query = sa.select(ConversionRule.id, ConversionRule.name).where(ConversionRule.monitor_id == key)
+    found = db.session.execute(query.order_by(sa.func.lower(ConversionRule.name)))
+    return [Use("conversion_rule", id, name) for id, name in found]
