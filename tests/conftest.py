@@ -176,6 +176,7 @@ def app(database_url: str, tmp_path: Path, queue: RecordingQueue) -> Iterator:
     app = create_app(config, pages=not os.environ.get("FLOWSERVER_TEST_BARE"))
     app.jinja_env.bytecode_cache = TEMPLATES
     app.test_client_class = Browser
+    ext.read_only(False)  # another test may have left it on
     with app.app_context():
         yield app
         ext.db.session.remove()
