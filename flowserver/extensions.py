@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -126,6 +128,8 @@ def _touches_clients(statement: Any) -> bool:
 
 # --- SQLite ------------------------------------------------------------------------------------------
 
+PATIENCE = 10.0  # seconds a writer waits for others
+
 _reading: ContextVar[bool] = ContextVar("reading", default=False)
 
 
@@ -151,11 +155,33 @@ def prepare_engine(engine: sa.Engine) -> None:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
-            "busy_timeout=10000",
+            f"busy_timeout={round(PATIENCE * 1000)}",
             "cache_size=-8192",
         ):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if _reading.get() else "BEGIN IMMEDIATE")
+        if _reading.get():
+            connection.exec_driver_sql("BEGIN")
+        else:
+            _begin_writing(connection)
+
+
+def _begin_writing(connection: sa.Connection) -> None:
+    """Take SQLite's write lock, asking often: its own waiting sleeps up to a tenth of a second between two looks, and
+    would starve beside a worker that writes batch after batch. Raises ``OperationalError`` after ten seconds."""
+    raw: Any = connection.connection.dbapi_connection
+    ends = time.monotonic() + PATIENCE
+    raw.execute("PRAGMA busy_timeout=0")
+    try:
+        while True:
+            try:
+                raw.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > ends:
+                    raise
+                time.sleep(0.001)
+    finally:
+        raw.execute(f"PRAGMA busy_timeout={round(PATIENCE * 1000)}")
