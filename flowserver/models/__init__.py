@@ -32,6 +32,7 @@ from flowserver.models.people import (
     Tag,
 )
 from flowserver.models.segments import Segment
+from flowserver.models.shop import Cart, Purchase
 from flowserver.models.site import Conversion, ConversionRule, Monitor, PageView, Visit, Visitor
 from flowserver.models.starts import FlowStart
 
@@ -44,6 +45,7 @@ __all__ = [
     "ApiKey",
     "Card",
     "CardReward",
+    "Cart",
     "Connection",
     "Consent",
     "Contact",
@@ -74,6 +76,7 @@ __all__ = [
     "Movement",
     "PageView",
     "Programme",
+    "Purchase",
     "RateWindow",
     "Reward",
     "ScoreEntry",

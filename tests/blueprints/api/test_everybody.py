@@ -38,6 +38,9 @@ def lume(api, newsletter, clock, queue):
     engine.advance()
     enrollment = api.get("/enrollments").json["data"][0]
     message = api.get("/messages").json["data"][0]
+    ada = {"id": contact["id"]}
+    api.post("/events", {"type": "purchase", "contact": ada, "properties": {"order": "A-1", "amount": 12}})
+    api.post("/events", {"type": "cart_updated", "contact": ada, "properties": {"cart": "c-1"}})
     return SimpleNamespace(
         contact_id=contact["id"],
         list_id=newsletter.id,
@@ -48,6 +51,8 @@ def lume(api, newsletter, clock, queue):
         number=1,
         enrollment_id=enrollment["id"],
         message_id=message["id"],
+        purchase_id=api.get("/purchases").json["data"][0]["id"],
+        cart_id=api.get("/carts").json["data"][0]["id"],
     )
 
 
