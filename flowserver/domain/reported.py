@@ -303,7 +303,8 @@ def _items(raw: Any) -> list[dict[str, Any]]:
         raise Invalid(N_("Send a list"))
     if len(raw) > MOST_ITEMS:
         raise Invalid(Text("Send at most %(most)s", most=MOST_ITEMS))
-    found, mistakes = [], {}
+    found: list[dict[str, Any]] = []
+    mistakes: dict[Any, Any] = {}
     for place, one in enumerate(raw):
         if not isinstance(one, Mapping):
             mistakes[place] = [N_("Send a JSON object")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import wtforms
 
@@ -23,8 +23,8 @@ class CartAbandoned(Trigger):
     listens_to = ("cart_abandoned",)
     revoked_by = ("purchase", "cart_updated")
     reentry = "after_finish"
-    cooldown: Mapping[str, int] | None = {"days": 7}
-    default_wait: Mapping[str, int] = {"minutes": 0}
+    cooldown: ClassVar[Mapping[str, int] | None] = {"days": 7}
+    default_wait: ClassVar[Mapping[str, int]] = {"minutes": 0}
 
     class Settings(base.Settings):
         at_least = Amount()

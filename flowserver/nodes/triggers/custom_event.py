@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import marshmallow as ma
 import wtforms
@@ -24,7 +24,7 @@ class CustomEvent(Trigger):
     icon = "hook"
     listens_to = ("custom_event",)
     reentry = "after_finish"
-    default_wait: Mapping[str, int] = {"minutes": 0}
+    default_wait: ClassVar[Mapping[str, int]] = {"minutes": 0}
 
     class Settings(base.Settings):
         event = fields.String(

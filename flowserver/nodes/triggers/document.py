@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import wtforms
 from marshmallow import fields, validate
@@ -24,7 +25,7 @@ class Document(Trigger):
     icon = "download"
     listens_to = ("document_requested", "document_downloaded")
     reentry = "after_finish"
-    default_wait: Mapping[str, int] = {"minutes": 0}
+    default_wait: ClassVar[Mapping[str, int]] = {"minutes": 0}
 
     class Settings(base.Settings):
         act = fields.String(

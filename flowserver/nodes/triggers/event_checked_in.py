@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import wtforms
 from marshmallow import fields
@@ -22,14 +23,13 @@ class EventCheckedIn(Trigger):
     icon = "check"
     listens_to = ("event_checked_in",)
     reentry = "after_finish"
+    default_wait: ClassVar[Mapping[str, int]] = {"hours": 2}
 
     class Settings(base.Settings):
         event = fields.String(validate=length(120))
 
     class Form(NodeForm):
         event = wtforms.StringField(N_("Event"), description=N_("Its name, as it is reported. Empty means any event."))
-
-    default_wait: Mapping[str, int] = {"hours": 2}
 
     def admits(self, event: Fact) -> bool:
         return is_called(self.settings.get("event", ""), event.subject)

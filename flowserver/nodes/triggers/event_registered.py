@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import wtforms
 from marshmallow import fields
@@ -22,7 +23,7 @@ class EventRegistered(Trigger):
     icon = "ticket"
     listens_to = ("event_registered",)
     reentry = "after_finish"
-    default_wait: Mapping[str, int] = {"minutes": 0}
+    default_wait: ClassVar[Mapping[str, int]] = {"minutes": 0}
 
     class Settings(base.Settings):
         event = fields.String(validate=length(120))

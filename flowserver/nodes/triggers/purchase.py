@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import wtforms
 from marshmallow import fields
@@ -24,7 +24,7 @@ class Purchase(Trigger):
     listens_to = ("purchase",)
     revoked_by = ("refund",)
     reentry = "after_finish"
-    default_wait: Mapping[str, int] = {"minutes": 0}
+    default_wait: ClassVar[Mapping[str, int]] = {"minutes": 0}
 
     class Settings(base.Settings):
         at_least = Amount()

@@ -39,7 +39,7 @@ class SpendThreshold(Trigger):
 
     def admits(self, event: Fact) -> bool:
         spent = ((event.data or {}).get("spent") or {}).get(str(self.settings["days"]))
-        return bool(spent) and spent["before"] < self.settings["amount"] <= spent["after"]
+        return spent is not None and spent["before"] < self.settings["amount"] <= spent["after"]
 
     def sentence(self, names: Names) -> Text:
         return Text(

@@ -42,22 +42,28 @@ class Found:
     facts: list[NewEvent] = field(default_factory=list)
 
 
-def resolve(wanted: Sequence[Who], *, source: str = "api", make: bool = True) -> Found | None:
+def resolve(wanted: Sequence[Who], *, source: str = "api") -> Found:
     """The contacts of the present client these mean, locked until the transaction ends. The caller commits.
 
-    Without ``make`` nobody is made: the answer is ``None`` where somebody would be. ``facts`` are for the caller to
-    record. Raises :class:`Conflict` when others make the same people again and again.
+    ``facts`` are for the caller to record. Raises :class:`Conflict` when others make the same people again and again.
     """
     for _ in range(TRIES):
-        register = Register(_known(wanted))
-        by_id = {person.id: person for person in register.people}
-        met = [_meet(register, by_id, one) for one in wanted]
-        if not make and any(person.id is None for person in register.people):
-            return None
-        found = _write(register, source)
+        found = _write(*_meet_all(wanted), source)
         if found is not None:
-            return Found([one if isinstance(one, Invalid) else one.id or 0 for one in met], *found)
+            return found
     raise Conflict(N_("Two changes came at once. Send it again"))
+
+
+def resolve_known(wanted: Sequence[Who], *, source: str = "api") -> Found | None:
+    """:func:`resolve` where nobody new must be made for it; else ``None``, and nothing is written."""
+    register, met = _meet_all(wanted)
+    return None if any(person.id is None for person in register.people) else _write(register, met, source)
+
+
+def _meet_all(wanted: Sequence[Who]) -> tuple[Register, list[Person | Invalid]]:
+    register = Register(_known(wanted))
+    by_id = {person.id: person for person in register.people}
+    return register, [_meet(register, by_id, one) for one in wanted]
 
 
 def _known(wanted: Sequence[Who]) -> list[Person]:
@@ -120,19 +126,20 @@ def _named(person: Person | None, holders: Mapping[str, Person | None]) -> Perso
 # --- writing -----------------------------------------------------------------------------------------------
 
 
-def _write(register: Register, source: str) -> tuple[set[int], list[NewEvent]] | None:
+def _write(register: Register, met: Sequence[Person | Invalid], source: str) -> Found | None:
     """Insert those who are new, complete those who lacked an address; ``None`` when somebody was quicker."""
     changed = [person for person in register.people if person.changed]
-    if not changed:
-        return set(), []
-    new = [person for person in changed if person.id is None]
-    try:
-        with db.session.begin_nested():
-            made = _insert(new, source) if new else set()
-            _complete([person for person in changed if person.id not in made])
-            return made, _facts(changed, made, source)
-    except (_Quicker, sa.exc.IntegrityError):
-        return None
+    found = Found([])
+    if changed:
+        try:
+            with db.session.begin_nested():
+                found.made = _insert([person for person in changed if person.id is None], source)
+                _complete([person for person in changed if person.id not in found.made])
+        except (_Quicker, sa.exc.IntegrityError):
+            return None
+        found.facts = _facts(changed, found.made, source)
+    found.ids = [one if isinstance(one, Invalid) else one.id or 0 for one in met]
+    return found
 
 
 class _Quicker(Exception):
@@ -140,9 +147,11 @@ class _Quicker(Exception):
 
 
 def _insert(new: Sequence[Person], source: str) -> set[int]:
-    """Always in the same order, so that two requests with the same people do not wait for each other."""
+    """Always in the same order, so that two requests with the same people do not wait for each other in a ring."""
+    if not new:
+        return set()
     now = clock.now()
-    common = {
+    common: dict[str, Any] = {
         "workspace_id": extensions.current_workspace(), "first_name": "", "last_name": "", "locale": "", "fields": {},
         "score": 0, "email_consent": "none", "sms_consent": "none", "status": "active", "source": source[:40],
         "created_at": now, "updated_at": now,

@@ -154,7 +154,7 @@ def _meet(rows: Sequence[_Row]) -> set[int]:
     """
     if not rows:
         return set()
-    found = identities.resolve([row.report.who for row in rows], make=False)
+    found = identities.resolve_known([row.report.who for row in rows])
     if found is None:
         _leave_out_known(rows)
         rows = _open(rows)

@@ -89,6 +89,8 @@ def test_a_stranger_finds_nothing_and_changes_nothing(app, api, stranger, lume, 
             if answer.status_code == 422:  # what the example names does not exist there either
                 answer = stranger.call(method, address(path, lume), json=bodies[method])
             assert answer.status_code == 404, where
+        elif method == "GET" and path in (f"{PREFIX}/events", f"{PREFIX}/purchases"):  # it has some of its own by now
+            assert all(row["contact_id"] != lume.contact_id for row in answer.json["data"]), where
         elif method == "GET" and path not in (f"{PREFIX}/workspace", f"{PREFIX}/clients", f"{PREFIX}/step-types"):
             assert answer.json == {"data": [], "next": None}, where
         tried += 1
