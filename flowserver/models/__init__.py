@@ -32,7 +32,6 @@ from flowserver.models.people import (
     Tag,
 )
 from flowserver.models.segments import Segment
-from flowserver.models.shop import Cart, Purchase
 from flowserver.models.site import Conversion, ConversionRule, Monitor, PageView, Visit, Visitor
 from flowserver.models.starts import FlowStart
 
@@ -45,7 +44,6 @@ __all__ = [
     "ApiKey",
     "Card",
     "CardReward",
-    "Cart",
     "Connection",
     "Consent",
     "Contact",
@@ -76,7 +74,6 @@ __all__ = [
     "Movement",
     "PageView",
     "Programme",
-    "Purchase",
     "RateWindow",
     "Reward",
     "ScoreEntry",

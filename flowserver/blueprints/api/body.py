@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+import hashlib
+import tempfile
+from typing import IO, Any, NoReturn
 
 import marshmallow as ma
 import orjson
-from flask import Request, request
+from flask import Request, current_app, g, request
 from flask_babel import gettext as _
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
@@ -15,6 +17,8 @@ from flowserver.errors import Invalid
 from flowserver.text import N_, Text
 
 MOST_BYTES = 5 * 1024 * 1024
+CSV = "text/csv"
+TEXT = {"type": "string"}  # the schema of answers that are no JSON
 DEEPEST = 64  # objects and lists inside one another
 
 
@@ -47,8 +51,38 @@ def _parts(part: Any) -> Any:
     return part.items() if isinstance(part, dict) else [("_", part)]
 
 
+def most_bytes(uploads: bool) -> int:
+    """How large a body may be; an uploaded file as large as files may be in the console."""
+    g.uploads = uploads and request.mimetype == CSV
+    return int(current_app.extensions["config"].max_upload) if g.uploads else MOST_BYTES
+
+
+def upload() -> IO[bytes] | None:
+    """The file a body is, where that is allowed and it is one; kept on disk when it is large. Raises 413."""
+    if not g.get("uploads"):
+        return None
+    if "upload" not in g:
+        g.upload = tempfile.SpooledTemporaryFile(1024 * 1024)  # noqa: SIM115 - it goes with the request
+        g.upload_hash = hashlib.sha256()
+        while block := request.stream.read(1024 * 1024):
+            g.upload.write(block)
+            g.upload_hash.update(block)
+    g.upload.seek(0)
+    found: IO[bytes] = g.upload
+    return found
+
+
+def digest() -> str:
+    """The SHA-256 of the body, whatever it is."""
+    if upload() is not None:
+        return str(g.upload_hash.hexdigest())
+    return hashlib.sha256(request.get_data(cache=True)).hexdigest()
+
+
 def json_object() -> dict[str, Any]:
     """The body. Raises 400 for what is no JSON, 413, 415, and :class:`Invalid` for JSON that is no object."""
+    if upload() is not None:
+        return {}
     raw = request.get_data(cache=True)
     if not raw:
         return {}

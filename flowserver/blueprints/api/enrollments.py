@@ -8,15 +8,16 @@ from typing import Any
 import orjson
 
 from flowserver.blueprints.api import paging
-from flowserver.blueprints.api.kit import ID, Resource
+from flowserver.blueprints.api.kit import ID, Resource, unchanged
 from flowserver.blueprints.api.schemas import enrollments as schemas
 from flowserver.blueprints.say import say
-from flowserver.services.people import browse, timeline
+from flowserver.services.people import browse, passages, timeline
 
 resource = Resource(
     "Enrollments", 70, "Passages of contacts through flows, with every decision on the way.", part="flows"
 )
 
+ONE = f"/enrollments/{ID % 'enrollment_id'}"
 ROW = {
     "id": 31,
     "flow_id": 1,
@@ -88,20 +89,68 @@ def list_enrollments(query: Mapping[str, Any]) -> Any:
     """List enrollments, of a flow, of a contact or of all."""
     live = {"live": True, "ended": False}.get(query.get("state", ""))
     page = browse.enrollments(
-        query["cursor"], query["limit"], flow_id=query.get("flow"), contact_id=query.get("contact"), live=live
+        query["cursor"],
+        query["limit"],
+        flow_id=query.get("flow"),
+        contact_id=query.get("contact"),
+        live=live,
+        updated_since=query.get("updated_since"),
     )
     return paging.page(page, show)
 
 
-@resource.reads(f"/enrollments/{ID % 'enrollment_id'}", shows=schemas.Enrollment, example=EXAMPLE)
+def one(enrollment_id: int) -> dict[str, Any]:
+    """A passage of the present client with its decisions. Raises ``NotFound``."""
+    found = browse.enrollment(enrollment_id)
+    decisions = [_decision(one, found.chapter) for one in found.decisions]
+    return {**show(found.row), "data": found.row.data or {}, "decisions": decisions}
+
+
+@resource.reads(ONE, shows=schemas.Enrollment, example=EXAMPLE, tagged=True)
 def get_enrollment(enrollment_id: int) -> Any:
     """Get an enrollment with its decisions: why did this contact get, or not get, a message?
 
     The decisions come in the order they were made.
     """
-    found = browse.enrollment(enrollment_id)
-    decisions = [_decision(one, found.chapter) for one in found.decisions]
-    return {**show(found.row), "data": found.row.data or {}, "decisions": decisions}
+    return one(enrollment_id)
+
+
+@resource.writes(
+    "POST",
+    f"{ONE}/end",
+    shows=schemas.Enrollment,
+    example={**EXAMPLE, "state": "ended", "due_at": None, "ended_at": ROW["waiting_since"], "end_reason": "taken_out"},
+    tagged=True,
+    if_match=True,
+)
+def end_enrollment(enrollment_id: int) -> Any:
+    """Take a contact out of a flow.
+
+    The passage ends now; what it had planned is not sent. 409 when it has ended already.
+    """
+    unchanged("enrollment", enrollment_id, lambda: one(enrollment_id))
+    passages.take_out(None, enrollment_id)
+    return one(enrollment_id)
+
+
+@resource.writes(
+    "POST",
+    f"{ONE}/move-on",
+    shows=schemas.Enrollment,
+    example={**EXAMPLE, "step": "nudge", "waits_for": None, "waiting_since": None},
+    tagged=True,
+    if_match=True,
+)
+def move_enrollment_on(enrollment_id: int) -> Any:
+    """End a contact's wait now.
+
+    It goes on as when the time is up: a start wait begins the flow, a wait for an event goes on as if the event had not
+    come, a message held for quiet hours or limits is looked at again. 409 when the passage has ended or its flow is
+    paused.
+    """
+    unchanged("enrollment", enrollment_id, lambda: one(enrollment_id))
+    passages.move_on(enrollment_id)
+    return one(enrollment_id)
 
 
 def _decision(row: Any, chapter: Any) -> dict[str, Any]:

@@ -42,6 +42,7 @@ EXAMPLE = {
     "locale": "",
     "closed": False,
     "created_at": "2026-05-04T09:00:00Z",
+    "updated_at": "2026-05-04T09:00:00Z",
 }
 _PLAIN = [key for key in EXAMPLE if key not in ("url", "fields")]
 
@@ -64,10 +65,10 @@ def one(form_id: int) -> dict[str, Any]:
     return show(browse.form(form_id))
 
 
-@resource.reads("/forms", query=paging.PageQuery, shows=schemas.FormPage, example={"data": [EXAMPLE], "next": None})
+@resource.reads("/forms", query=paging.SyncQuery, shows=schemas.FormPage, example={"data": [EXAMPLE], "next": None})
 def list_forms(query: Mapping[str, Any]) -> Any:
     """List forms."""
-    return paging.page(browse.forms(query["cursor"], query["limit"]), show)
+    return paging.page(browse.forms(query["cursor"], query["limit"], updated_since=query.get("updated_since")), show)
 
 
 @resource.writes(

@@ -40,6 +40,7 @@ CLIENT = "Flowserver-Client"  # names the client an agency key acts for
 WRONG_KEYS = "60 per minute"  # from one address
 LIVE = {"inside", "contacts"}  # counts that move by themselves: no change anybody made, but nothing to cache either
 DUMP = orjson.OPT_UTC_Z
+JSON = "application/json"
 View = Callable[..., Any]
 
 
@@ -106,6 +107,8 @@ class Resource(flask_smorest.Blueprint):
         if_match: bool = False,
         conflicts: bool = False,
         anywhere: bool = False,
+        uploads: str = "",
+        media: str = JSON,
     ) -> Callable[[View], View]:
         """Register a view.
 
@@ -113,7 +116,8 @@ class Resource(flask_smorest.Blueprint):
         answers of the same shape, ``{status: description}``. ``query``, ``takes``: schemas of address and body, of which
         ``body_example`` is one; the view gets them as ``query`` and ``body``. ``tagged``: answers with an ETag. ``if_match``: the view calls
         :func:`unchanged`. ``conflicts``: may answer 409 of its own. ``anywhere``: keys of the agency need not name a
-        client.
+        client. ``uploads``: an example of the CSV file the body may be instead (:func:`body.upload`). ``media``: the
+        answer's content type where it is not JSON; the view answers with a response.
         """
 
         def register(view: View) -> View:
@@ -122,16 +126,16 @@ class Resource(flask_smorest.Blueprint):
                 found = self.arguments(takes, arg_name="body", example=body_example, required=body_required)(found)
             if query is not None:
                 found = self.arguments(query, location="query", arg_name="query")(found)
-            found = behind_door(found, self.part, scope, anywhere)
+            found = behind_door(found, self.part, scope, anywhere, bool(uploads))
             headers = openapi.ETAG if tagged else None
             for code, words in {status: None, **(also or {})}.items():
                 shown = {"schema": shows, "example": example} if code != 204 else {}
+                shown |= {"content_type": media} if media != JSON and code != 204 else {}
                 found = self.alt_response(code, description=words, headers=headers, success=True, **shown)(found)
             for code in _problems(rule, scope, takes is not None, query is not None, if_match, conflicts):
                 found = self.alt_response(code, response=HTTPStatus(code).name)(found)
-            found = self.doc(
-                operationId=_camel(view.__name__), **{openapi.IF_MATCHES: if_match, openapi.PART: self.part}
-            )(found)
+            notes = {openapi.IF_MATCHES: if_match, openapi.PART: self.part, openapi.UPLOADS: uploads}
+            found = self.doc(operationId=_camel(view.__name__), **notes)(found)
             self.route(rule, methods=[method])(found)
             return view
 
@@ -156,13 +160,13 @@ def _camel(name: str) -> str:
 # --- the door --------------------------------------------------------------------------------------------
 
 
-def behind_door(view: View, part: str, verb: str, anywhere: bool = False) -> View:
+def behind_door(view: View, part: str, verb: str, anywhere: bool = False, uploads: bool = False) -> View:
     """Let in only keys that work and may do ``verb`` (read, write) to this part of the API."""
 
     @wraps(view)
     def guarded(*args: Any, **kwargs: Any) -> Any:
         g.locale = request.accept_languages.best_match(list(console.LOCALES), "en")  # no cookie is asked for it
-        request.max_content_length = body.MOST_BYTES
+        request.max_content_length = body.most_bytes(uploads)
         enter(part, verb, anywhere)
         return view(*args, **kwargs)
 
@@ -216,6 +220,8 @@ def respond(found: Any, tagged: bool = False) -> Response:
     """What a view returned, as JSON; with an ETag, and 304 for a caller who has it already."""
     if found is None:
         return Response(status=204)
+    if isinstance(found, Response):
+        return found
     answer = found if isinstance(found, Answer) else Answer(found)
     response = Response(orjson.dumps(answer.data, option=DUMP), answer.status, mimetype="application/json")
     response.headers.update(answer.headers)
@@ -256,7 +262,7 @@ def once(view: View, tagged: bool) -> View:
         key = _key()
         if not key:
             return respond(view(*args, **kwargs), tagged)
-        digest = hashlib.sha256(request.get_data(cache=True)).hexdigest()
+        digest = body.digest()
         claimed = idempotency.claim(key, request.method, request.full_path.rstrip("?"), digest)
         if isinstance(claimed, idempotency.Stored):
             return _again(claimed)

@@ -24,6 +24,7 @@ EXAMPLE = {
     "public": True,
     "contacts": 4218,
     "created_at": "2026-05-04T09:00:00Z",
+    "updated_at": "2026-05-04T09:00:00Z",
 }
 
 
@@ -36,6 +37,7 @@ def show(row: Any, page: browse.Page) -> dict[str, Any]:
         "public": row.public,
         "contacts": page.numbers.get(row.id, 0),
         "created_at": row.created_at,
+        "updated_at": row.updated_at,
     }
 
 
@@ -51,7 +53,9 @@ def list_lists(query: dict[str, Any]) -> Any:
 
     The contacts on one: `GET /contacts?list=<id or name>`.
     """
-    page = browse.lists(query["cursor"], query["limit"], name=query.get("name", ""))
+    page = browse.lists(
+        query["cursor"], query["limit"], name=query.get("name", ""), updated_since=query.get("updated_since")
+    )
     return paging.page(page, lambda row: show(row, page))
 
 

@@ -80,11 +80,12 @@ def list_messages(query: Mapping[str, Any]) -> Any:
         enrollment_id=query.get("enrollment"),
         state=query.get("state"),
         channel=query.get("channel"),
+        updated_since=query.get("updated_since"),
     )
     return paging.page(page, show)
 
 
-@resource.reads(f"/messages/{ID % 'message_id'}", shows=schemas.Message, example=EXAMPLE)
+@resource.reads(f"/messages/{ID % 'message_id'}", shows=schemas.Message, example=EXAMPLE, tagged=True)
 def get_message(message_id: int) -> Any:
     """Get a message, with opens, clicks and reports."""
     row, events = browse.message(message_id)

@@ -19,21 +19,25 @@ from flowserver import __version__
 from flowserver.blueprints.api import problems
 
 KEY = "key"  # name of the security scheme
+CSV = "text/csv"
 IF_MATCHES = "x-if-match"  # a note to ourselves that is taken out of the finished document
 PART = "x-part"  # likewise: the part of the API an operation belongs to
+UPLOADS = "x-uploads"  # likewise: an example of the CSV file it takes instead of JSON
 METHODS = {"get", "post", "put", "patch", "delete"}
 PATHS = {  # what stands in addresses: description, example
     "contact_id": ("Id of a contact.", 7),
     "list_id": ("Id of a list.", 1),
     "segment_id": ("Id of a segment.", 2),
     "tag": ("Name of a tag.", "customer"),
+    "tag_id": ("Id of a tag.", 1),
+    "field_id": ("Id of a custom field.", 1),
+    "import_id": ("Id of an import.", 1),
+    "user_id": ("Id of a person.", 2),
     "form_id": ("Id of a form.", 1),
     "flow_id": ("Id of a flow.", 1),
     "number": ("Number of a version, from 1.", 1),
     "enrollment_id": ("Id of an enrollment.", 31),
     "message_id": ("Id of a message.", 501),
-    "purchase_id": ("Id of a purchase.", 12),
-    "cart_id": ("Id of a cart.", 4),
 }
 ABOUT = """\
 Everything the console can do with contacts, lists, forms and flows, for programs.
@@ -171,6 +175,9 @@ def _finished(spec: dict[str, Any]) -> dict[str, Any]:
         for method in METHODS & set(item):
             operation = item[method]
             scope, part = "read" if method == "get" else "write", operation.pop(PART)
+            if example := operation.pop(UPLOADS):
+                file = {"schema": {"type": "string", "format": "binary"}, "example": example}
+                operation["requestBody"]["content"][CSV] = file
             headers = [CLIENT, *([IDEMPOTENCY_KEY] if scope == "write" else [])]
             headers += [IF_MATCH] if operation.pop(IF_MATCHES) else []
             line = _curl(method, path, item, operation)

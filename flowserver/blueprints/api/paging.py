@@ -40,6 +40,14 @@ class PageQuery(fields.Input):
     )
 
 
+class SyncQuery(PageQuery):
+    """What every list takes of which a copy can be kept up to date."""
+
+    updated_since = fields.Instant(
+        metadata={"description": "Changed at or after this moment.", "example": "2026-05-04T09:00:00Z"}
+    )
+
+
 def page(found: Page, show: Callable[[Any], Mapping[str, Any]]) -> dict[str, Any]:
     """The answer: every row as ``show`` shows it, and the cursor of the next page."""
     return {"data": [show(row) for row in found.rows], "next": encode(found.next) if found.next else None}

@@ -48,7 +48,8 @@ def one(segment_id: int) -> dict[str, Any]:
 )
 def list_segments(query: dict[str, Any]) -> Any:
     """List the segments."""
-    return paging.page(browse.segments(query["cursor"], query["limit"], name=query.get("name", "")), show)
+    name, since = query.get("name", ""), query.get("updated_since")
+    return paging.page(browse.segments(query["cursor"], query["limit"], name=name, updated_since=since), show)
 
 
 @resource.writes(

@@ -109,8 +109,13 @@ def _named(call: Call) -> int:
 
 def hold(kind: str, id: int) -> None:
     """Keep others from changing this object until the present transaction ends, so that it can be compared first."""
-    table = _TABLES[kind]
+    table = _TABLES.get(kind) or _by_name(kind)
     db.session.execute(sa.select(table.id).where(table.id == id).with_for_update())
+
+
+def _by_name(kind: str) -> Any:
+    """The class of the table of this name."""
+    return next(one.class_ for one in extensions.Base.registry.mappers if one.class_.__tablename__ == kind)
 
 
 def clients(caller: Caller, after: int, limit: int) -> tuple[list[Any], int | None]:

@@ -266,3 +266,54 @@ def resend(by: User, invitation_id: int) -> Invitation:
     db.session.commit()
     _mail_invitation(found, by)
     return found
+
+
+# --- the people of one client --------------------------------------------------------------------------
+
+
+def _of_client(workspace_id: int) -> sa.Select[User]:
+    """The people who may open a client: its own, and the admins."""
+    given = sa.select(Access.user_id).where(Access.workspace_id == workspace_id)
+    return sa.select(User).where(sa.or_(User.role == "admin", User.id.in_(given)))
+
+
+def page_of_client(workspace_id: int, after: int, limit: int) -> tuple[list[User], int | None]:
+    """The people who may open a client, by id, and the id the next page goes on after."""
+    query = _of_client(workspace_id).where(User.id > after).order_by(User.id).limit(limit + 1)
+    rows = list(db.session.scalars(query))
+    return (rows[:limit], rows[limit - 1].id) if len(rows) > limit else (rows, None)
+
+
+def one_of_client(workspace_id: int, user_id: int) -> User:
+    """A person who may open a client. Raises :class:`NotFound`."""
+    user = db.session.scalar(_of_client(workspace_id).where(User.id == user_id))
+    if user is None:
+        raise NotFound(N_("There is no such person"))
+    return user
+
+
+def let_in(by: User, workspace_id: int, *, email: str, role: str) -> User | Invitation:
+    """Let somebody into a client: a person with an account at once, anybody else by an invitation. Commits.
+
+    ``role``: staff or client; a person with an account keeps theirs. Raises :class:`Invalid` by field and what
+    :func:`invite` raises.
+    """
+    values = checked(email=lambda: people.email(email), role=lambda: accounts.one_of(role, ("staff", "client")))
+    user = accounts.by_email(values["email"])
+    if user is None:
+        return invite(by, email=values["email"], role=values["role"], workspace_ids=[workspace_id])
+    if user.role != "admin" and workspace_id not in access_of(user):
+        db.session.add(Access(user_id=user.id, workspace_id=workspace_id))
+        db.session.commit()
+        log.info("team.let_in", user=user.id, by=by.id, workspace=workspace_id)
+    return user
+
+
+def keep_out(by: User, workspace_id: int, user_id: int) -> None:
+    """Take a person's way into one client. Raises :class:`NotFound`, :class:`Conflict` for admins, who open all."""
+    user = one_of_client(workspace_id, user_id)
+    if user.role == "admin":
+        raise Conflict(N_("Admins open all clients. Give the person another role first"))
+    db.session.execute(sa.delete(Access).where(Access.user_id == user.id, Access.workspace_id == workspace_id))
+    db.session.commit()
+    log.info("team.kept_out", user=user.id, by=by.id, workspace=workspace_id)

@@ -61,18 +61,17 @@ def record(
     return bool(record_many([event]))
 
 
-def record_many(events: Sequence[NewEvent], locked: bool = False) -> list[NewEvent]:
+def record_many(events: Sequence[NewEvent]) -> list[NewEvent]:
     """Record events with one statement; returns those that are new. The caller commits.
 
     Their contacts are locked until then, in id order: so an advance that is just parking one of them is waited for,
     and its wait is heard; and two events at once cannot both find that the contact has not been in a flow yet.
-    Events of contacts that do not exist (any more) are left out. ``locked``: the caller has locked them all already.
+    Events of contacts that do not exist (any more) are left out.
     """
     if not events:
         return []
     db.session.flush()
-    ids = {event.contact_id for event in events}
-    there = ids if locked else lock_contacts(ids)
+    there = lock_contacts({event.contact_id for event in events})
     now = clock.now()
     fresh = _insert([event for event in events if event.contact_id in there], now)
     _follow(fresh, now)
@@ -95,11 +94,6 @@ def reactions() -> tuple[tuple[frozenset[str], Callable[[Sequence[NewEvent], dat
     """What else follows from events: ``(LISTENS_TO, react)`` of every file in ``services/reactions/``."""
     found = registry.modules("flowserver.services.reactions")
     return tuple((module.LISTENS_TO, module.react) for module in found)
-
-
-def keep(events: Sequence[NewEvent]) -> list[NewEvent]:
-    """Record events that happened long ago, as history: they start nothing. Returns the new ones; the caller commits."""
-    return _insert(events, clock.now())
 
 
 def lock_contacts(ids: Collection[int], skip_locked: bool = False) -> set[int]:

@@ -59,11 +59,6 @@ def _page(query: Query, key: Any, after: int, limit: int) -> tuple[list[Any], in
     return (rows[:limit], rows[limit - 1].id) if len(rows) > limit else (rows, None)
 
 
-def page_of(query: Query, key: Any, after: int, limit: int) -> Page:
-    """A page of a query of one table, by the id in ``key``."""
-    return Page(*_page(query, key, after, limit))
-
-
 def _one(query: Query, words: str) -> Any:
     found = db.session.execute(query).one_or_none()
     if found is None:
@@ -156,12 +151,24 @@ def consents(contact_id: int, after: int, limit: int) -> Page:
 
 # --- lists, tags, fields, forms --------------------------------------------------------------------------
 
-_LIST = (ContactList.id, ContactList.name, ContactList.description, ContactList.public, ContactList.created_at)
+_LIST = (
+    ContactList.id,
+    ContactList.name,
+    ContactList.description,
+    ContactList.public,
+    ContactList.created_at,
+    ContactList.updated_at,
+)
 
 
-def lists(after: int, limit: int, *, name: str = "") -> Page:
+def _since(query: Query, table: Any, moment: datetime | None) -> Query:
+    """Only rows that were changed at or after this moment."""
+    return query.where(table.updated_at >= moment) if moment else query
+
+
+def lists(after: int, limit: int, *, name: str = "", updated_since: datetime | None = None) -> Page:
     """Lists with how many contacts are on them."""
-    query = sa.select(*_LIST).where(ContactList.leaving == "")
+    query = _since(sa.select(*_LIST).where(ContactList.leaving == ""), ContactList, updated_since)
     if name:
         query = query.where(sa.func.lower(ContactList.name) == name.lower())
     rows, following = _page(query, ContactList.id, after, limit)
@@ -207,31 +214,49 @@ def _sizes(column: Any, ids: list[int]) -> dict[int, int]:
     return {row[0]: row[1] for row in db.session.execute(counted)}
 
 
-def tags(after: int, limit: int) -> Page:
+_TAG = (Tag.id, Tag.name, Tag.created_at, Tag.updated_at)
+
+
+def tags(after: int, limit: int, *, name: str = "", updated_since: datetime | None = None) -> Page:
     """Tags with how many contacts have them."""
-    rows, following = _page(sa.select(Tag.id, Tag.name, Tag.created_at), Tag.id, after, limit)
+    query = _since(sa.select(*_TAG), Tag, updated_since)
+    if name:
+        query = query.where(Tag.name == name.strip().lower())
+    rows, following = _page(query, Tag.id, after, limit)
     return Page(rows, following, numbers=_sizes(ContactTag.tag_id, [row.id for row in rows]))
 
 
-def fields(after: int, limit: int) -> Page:
+def tag(tag_id: int) -> Page:
+    """One tag, as a page of one. Raises :class:`NotFound`."""
+    row = _one(sa.select(*_TAG).where(Tag.id == tag_id), N_("There is no such tag"))
+    return Page([row], None, numbers=_sizes(ContactTag.tag_id, [tag_id]))
+
+
+_FIELD = (Field.id, Field.key, Field.label, Field.type, Field.choices, Field.created_at, Field.updated_at)
+
+
+def fields(after: int, limit: int, *, updated_since: datetime | None = None) -> Page:
     """Custom fields."""
-    return Page(*_page(sa.select(*_FIELD), Field.id, after, limit))
+    return Page(*_page(_since(sa.select(*_FIELD), Field, updated_since), Field.id, after, limit))
 
 
-_FIELD = (Field.id, Field.key, Field.label, Field.type, Field.choices, Field.created_at)
+def one_field(field_id: int) -> Any:
+    """One custom field. Raises :class:`NotFound`."""
+    return _one(sa.select(*_FIELD).where(Field.id == field_id), N_("There is no such field"))
 
 
-def segments(after: int, limit: int, *, name: str = "") -> Page:
+def segments(after: int, limit: int, *, name: str = "", updated_since: datetime | None = None) -> Page:
     """Segments."""
     query = sa.select(Segment.id, Segment.name, Segment.rule, Segment.created_at, Segment.updated_at)
+    query = _since(query, Segment, updated_since)
     if name:
         query = query.where(sa.func.lower(Segment.name) == name.lower())
     return Page(*_page(query, Segment.id, after, limit))
 
 
-def forms(after: int, limit: int) -> Page:
+def forms(after: int, limit: int, *, updated_since: datetime | None = None) -> Page:
     """Forms."""
-    return Page(*_page(sa.select(*_FORM), Form.id, after, limit))
+    return Page(*_page(_since(sa.select(*_FORM), Form, updated_since), Form.id, after, limit))
 
 
 def form(form_id: int) -> Any:
@@ -257,6 +282,7 @@ _FORM = (
     Form.locale,
     Form.closed,
     Form.created_at,
+    Form.updated_at,
 )
 
 
@@ -355,10 +381,19 @@ _ENROLLMENT = (
 )
 
 
+_MOVES = (Enrollment.triggered_at, Enrollment.entered_at, Enrollment.parked_at, Enrollment.ended_at)
+
+
 def enrollments(
-    after: int, limit: int, *, flow_id: int | None = None, contact_id: int | None = None, live: bool | None = None
+    after: int,
+    limit: int,
+    *,
+    flow_id: int | None = None,
+    contact_id: int | None = None,
+    live: bool | None = None,
+    updated_since: datetime | None = None,
 ) -> Page:
-    """Passages of contacts through flows."""
+    """Passages of contacts through flows. ``updated_since``: that began, came to a step or ended since then."""
     query = sa.select(*_ENROLLMENT).outerjoin(FlowVersion, FlowVersion.id == Enrollment.version_id)
     if flow_id:
         query = query.where(Enrollment.flow_id == flow_id)
@@ -366,6 +401,8 @@ def enrollments(
         query = query.where(Enrollment.contact_id == contact_id)
     if live is not None:
         query = query.where(Enrollment.due_at.is_not(None) if live else Enrollment.due_at.is_(None))
+    if updated_since:
+        query = query.where(sa.or_(*(moment >= updated_since for moment in _MOVES)))
     return Page(*_page(query, Enrollment.id, after, limit))
 
 
@@ -419,9 +456,22 @@ _MESSAGE = (
 )
 
 
-def messages(after: int, limit: int, **equal: Any) -> Page:
-    """Messages whose columns equal the given values; ``None`` does not narrow."""
+_STATES = (
+    Message.planned_at,
+    Message.handed_at,
+    Message.accepted_at,
+    Message.delivered_at,
+    Message.failed_at,
+    Message.opened_at,
+    Message.clicked_at,
+)
+
+
+def messages(after: int, limit: int, *, updated_since: datetime | None = None, **equal: Any) -> Page:
+    """Messages whose columns equal the given values (``None`` does not narrow), and to which something happened since."""
     query = sa.select(*_MESSAGE)
+    if updated_since:
+        query = query.where(sa.or_(*(moment >= updated_since for moment in _STATES)))
     for name, value in equal.items():
         if value is not None:
             query = query.where(getattr(Message, name) == value)

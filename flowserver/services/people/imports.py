@@ -346,6 +346,14 @@ def stop(import_id: int) -> Import:
     return row
 
 
+def discard(import_id: int) -> None:
+    """Forget an upload that was never begun, and its file."""
+    row = _uploaded(import_id)
+    (_folder() / row.path).unlink(missing_ok=True)
+    db.session.delete(row)
+    db.session.commit()
+
+
 class _Run:
     """One job's passage through a file. Everything it needs is read before the first row, so that reading a chunk
     happens outside of any transaction."""

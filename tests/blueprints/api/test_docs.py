@@ -1,4 +1,10 @@
-"""docs/api.md is true: every curl line works on a live server, every operation is named."""
+"""docs/api.md is true: every curl line works on a live server as it says, every operation is named.
+
+How its blocks are read: a line that begins with ``curl`` is run in order, with what continues it, by bash and the real
+curl (``printf`` writes a file for one). It may end with a comment: ``# 201`` is the status it must answer with (any 2xx unless said), ``# CODE=code`` and
+``# 200 ROW=data.0.id`` keep a value of the answer, by its path, as a variable for the lines that follow. What a
+``Location`` header names is kept by itself: ``/api/v1/coupon-campaigns/3`` as ``$COUPON_CAMPAIGN``.
+"""
 
 from __future__ import annotations
 
@@ -8,30 +14,44 @@ import re
 import shutil
 import subprocess
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from flowserver import extensions as ext
+from flowserver.services.accounts import agency_keys
 from flowserver.services.engine import engine
 
 from .conftest import PREFIX, document, operations
 
 PAGE = Path(__file__).parents[3] / "docs" / "api.md"
-ONE_OF = {"lists": "LIST", "segments": "SEGMENT", "contacts": "CONTACT", "forms": "FORM", "flows": "FLOW"}
-FOUND = {"enrollments": "ENROLLMENT", "messages": "MESSAGE"}
+HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
+SINGULAR = {"enrollments": "ENROLLMENT", "messages": "MESSAGE"}  # what is found, not made
+
+
+@dataclass(frozen=True)
+class Line:
+    """A command, the status it must have (0: any good one), and what is kept of the answer."""
+
+    command: str
+    status: int
+    keeps: dict[str, str]
 
 
 def lines():
     """The curl lines of the page, in order, continued lines joined."""
     blocks = re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
-    return [
-        line.strip()
-        for block in blocks
-        for line in re.split(r"^(?=curl )", block, flags=re.MULTILINE)
-        if line.startswith("curl ")
-    ]
+    found = [line.strip() for block in blocks for line in re.split(r"^(?=(?:curl|printf) )", block, flags=re.MULTILINE)]
+    return [read(line) for line in found if line.startswith(("curl ", "printf "))]
+
+
+def read(line):
+    comment = re.search(r"\s+#\s*((?:\d{3}\b|[A-Z_]+=[\w.]+|\s)+)$", line)
+    words = comment[1].split() if comment else []
+    status = next((int(word) for word in words if word.isdigit()), 0)
+    return Line(line[: comment.start()] if comment else line, status, dict(w.split("=") for w in words if "=" in w))
 
 
 class Silent(WSGIRequestHandler):
@@ -61,36 +81,71 @@ def curl():
     return found
 
 
-def test_every_line_of_the_page_works(app, key, db, server, curl, tmp_path):
-    values = {**os.environ, "KEY": key, "URL": server}
+@pytest.fixture
+def values(app, key, workspace, alice, server):
+    """The variables a reader of the page has."""
+    return {
+        **os.environ,
+        "KEY": key,
+        "FLOWSERVER": server,
+        "URL": server,
+        "AGENCY_KEY": agency_keys.make("back office", by=alice)[1],
+        "CLIENT": workspace.slug,
+    }
+
+
+def test_every_line_of_the_page_works(app, values, db, curl, queue, tmp_path, monkeypatch):
+    monkeypatch.setattr("flowserver.services.messages.console_mail.send", lambda *args: None)
+    monkeypatch.chdir(tmp_path)
     called = []
     for line in lines():
         db.session.commit()
-        missing = [name for name in re.findall(r"\$([A-Z]+)", line) if name not in values]
-        assert not missing, f"{missing} are in no answer before: {line}"
-        head = tmp_path / "head"
-        run = subprocess.run(
-            ["bash", "-c", line.replace("curl ", f"curl --silent --show-error --dump-header {head} ", 1)],
-            env=values, capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
-        assert run.returncode == 0, run.stderr
-        status = int(re.findall(r"^HTTP/\S+ (\d+)", head.read_text(), re.MULTILINE)[-1])
-        assert 200 <= status < 300, f"{line}\n{status} {run.stdout}"
-        called.append((re.search(r"-X (\w+)", line) or [0, "GET"])[1])
-        remember(values, head.read_text(), line, json.loads(run.stdout) if run.stdout else {})
+        missing = [name for name in re.findall(r"\$\{?([A-Z_]+)", line.command) if name not in values]
+        assert not missing, f"{missing} are in no answer before: {line.command}"
+        head, answer = run(line.command, values, tmp_path)
+        if line.command.startswith("printf "):
+            continue
+        status = int(re.findall(r"^HTTP/\S+ (\d+)", head, re.MULTILINE)[-1])
+        assert status == line.status if line.status else 200 <= status < 300, f"{line.command}\n{status} {answer}"
+        called.append((re.search(r"-X (\w+)", line.command) or [0, "GET"])[1])
+        remember(values, head, line, answer)
         ext.db.session.commit()
         engine.advance()
+        queue.drain()
     assert len(called) > 30 and {"GET", "POST", "PATCH", "DELETE"} <= set(called)
 
 
+def run(command, values, tmp_path):
+    """``(headers, body)`` of the answer."""
+    head = tmp_path / "head"
+    done = subprocess.run(
+        ["bash", "-c", command.replace("curl ", f"curl --silent --show-error --dump-header {head} ", 1)],
+        env=values, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{command}\n{done.stderr}"
+    return head.read_text() if head.exists() else "", done.stdout
+
+
 def remember(values, head, line, answer):
-    """Ids of what was made (named by the header Location) or found, for the lines that follow."""
-    made = re.search(r"^Location: \S*/(\w+)/(\d+)\s*$", head, re.MULTILINE)
+    """Ids of what was made (named by the header Location), found, or asked to be kept, for the lines that follow."""
+    made = re.search(r"^Location: \S*/([\w-]+)/(\d+)\s*$", head, re.MULTILINE)
     if made:
-        values[ONE_OF[made[1]]] = made[2]
-    found = re.search(r"/(enrollments|messages)\?", line)
-    if found and answer["data"]:
-        values[FOUND[found[1]]] = str(answer["data"][0]["id"])
+        values[singular(made[1])] = made[2]
+    found = re.search(r"/(enrollments|messages)\?", line.command)
+    if found and json.loads(answer)["data"]:
+        values[SINGULAR[found[1]]] = str(json.loads(answer)["data"][0]["id"])
+    for name, path in line.keeps.items():
+        value = json.loads(answer)
+        for part in path.split("."):
+            value = value[int(part) if isinstance(value, list) else part]
+        values[name] = str(value)
+
+
+def singular(collection):
+    """``coupon-campaigns`` → ``COUPON_CAMPAIGN``."""
+    word = re.sub(r"ies$", "y", collection)
+    word = re.sub(r"(?<!s)s$", "", word) if word == collection else word
+    return word.replace("-", "_").upper()
 
 
 def test_every_operation_is_on_the_page(app, workspace):
@@ -99,9 +154,24 @@ def test_every_operation_is_on_the_page(app, workspace):
 
 
 def test_every_resource_has_a_line(app, workspace):
-    text = "\n".join(lines())
+    """At least one of the operations of every resource is shown as a line to paste."""
+    text = re.sub(r"\$\{?[A-Z_]+\}?", "{}", "\n".join(line.command for line in lines()))
     for tag in document(app)["tags"]:
-        assert f"$URL{PREFIX}/{tag['name'].lower().replace(' ', '-')}" in text, tag["name"]
+        paths = {path for _, path, operation in operations(document(app)) if tag["name"] in operation["tags"]}
+        assert any("{}" + re.sub(r"\{\w+\}", "{}", path) in text for path in paths), tag["name"]
+
+
+def test_comments_are_read_and_taken_off():
+    assert read('curl "$URL/x"') == Line('curl "$URL/x"', 0, {})
+    assert read('curl \\\n  "$URL/x#y"  # 201 CODE=data.0.code') == Line(
+        'curl \\\n  "$URL/x#y"', 201, {"CODE": "data.0.code"}
+    )
+    assert [singular(one) for one in ("lists", "coupon-campaigns", "purchases", "monies")] == [
+        "LIST",
+        "COUPON_CAMPAIGN",
+        "PURCHASE",
+        "MONY",
+    ]
 
 
 def test_its_json_is_json():

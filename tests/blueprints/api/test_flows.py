@@ -177,7 +177,7 @@ def step(**changes):
                     }
                 ]
             ),
-            {"steps[0].if.list", "steps[0].then[0].list"},
+            {"steps[0].if.all[1].list", "steps[0].then[0].list"},
         ),
     ],
 )

@@ -41,6 +41,7 @@ def test_it_makes_changes_and_deletes_forms(api, newsletter, clock):
         "locale": "",
         "closed": False,
         "created_at": "2026-05-04T09:00:00Z",
+        "updated_at": "2026-05-04T09:00:00Z",
     }
     assert api.client.get(public.removeprefix("http://localhost")).status_code == 200
     changed = api.patch(path, {"button": "Join", "fields": []})

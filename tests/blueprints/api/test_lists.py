@@ -18,6 +18,7 @@ def test_it_makes_changes_and_deletes_lists(api, clock):
         "public": True,
         "contacts": 0,
         "created_at": "2026-05-04T09:00:00Z",
+        "updated_at": "2026-05-04T09:00:00Z",
     }
     changed = api.patch(path, {"name": "News"})
     assert changed.json == {**made.json, "name": "News"}
@@ -90,7 +91,9 @@ def test_contacts_of_a_deleted_list_stay_unless_told(api):
 def test_it_makes_and_lists_tags(api, clock):
     made = api.post("/tags", {"name": " VIP "})
     assert made.status_code == 201
-    assert made.json == {"id": made.json["id"], "name": "vip", "contacts": 0, "created_at": "2026-05-04T09:00:00Z"}
+    moment = "2026-05-04T09:00:00Z"
+    tag = {"id": made.json["id"], "name": "vip", "contacts": 0, "created_at": moment, "updated_at": moment}
+    assert made.json == tag
     api.post("/contacts", {"email": "a@example.com", "tags": ["vip", "other"]})
     assert [(row["name"], row["contacts"]) for row in api.get("/tags").json["data"]] == [("vip", 1), ("other", 1)]
 
@@ -114,6 +117,7 @@ def test_it_makes_and_lists_fields(api):
         "type": "choice",
         "choices": ["Espresso", "Filter"],
         "created_at": made.json["created_at"],
+        "updated_at": made.json["updated_at"],
     }
     assert api.get("/fields").json == {"data": [made.json], "next": None}
 

@@ -59,7 +59,7 @@ class ContactsIn(fields.Input):
     )
 
 
-class ContactQuery(paging.PageQuery):
+class ContactQuery(paging.SyncQuery):
     """Which contacts."""
 
     email = fields.Text(320)
@@ -68,9 +68,6 @@ class ContactQuery(paging.PageQuery):
     list = fields.Text(200, metadata={"description": "Id or name of a list they are on."})
     tag = fields.Text(60, metadata={"description": "A tag they have."})
     status = fields.Word(("active", "suppressed", "bounced"))
-    updated_since = fields.Instant(
-        metadata={"description": "Changed at or after this moment.", "example": "2026-05-04T09:00:00Z"}
-    )
 
 
 class OnList(fields.Shown):

@@ -20,7 +20,7 @@ MESSAGE_STATES = (
 CHANNELS = ("email", "sms")
 
 
-class EnrollmentQuery(paging.PageQuery):
+class EnrollmentQuery(paging.SyncQuery):
     """Which enrollments."""
 
     flow = fields.Count(metadata={"description": "Id of a flow."})
@@ -78,7 +78,7 @@ class Enrollment(EnrollmentRow):
     decisions = plain.List(plain.Nested(Decision))
 
 
-class MessageQuery(paging.PageQuery):
+class MessageQuery(paging.SyncQuery):
     """Which messages."""
 
     contact = fields.Count(metadata={"description": "Id of a contact."})

@@ -46,14 +46,11 @@ class References(fields.Input):
     )
 
 
-class FlowQuery(paging.PageQuery):
+class FlowQuery(paging.SyncQuery):
     """Which flows."""
 
     state = fields.Word(STATES)
     archived = fields.Flag(metadata={"description": "Only those put away, or only the others."})
-    updated_since = fields.Instant(
-        metadata={"description": "Changed at or after this moment.", "example": "2026-05-04T09:00:00Z"}
-    )
 
 
 class DraftQuery(fields.Input):

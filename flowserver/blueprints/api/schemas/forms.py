@@ -80,6 +80,7 @@ class Form(fields.Shown):
     locale = plain.String()
     closed = plain.Boolean()
     created_at = plain.DateTime()
+    updated_at = plain.DateTime()
 
 
 class FormPage(fields.Shown):

@@ -8,7 +8,7 @@ from flowserver.blueprints.api import fields, paging
 from flowserver.domain.people import FIELD_TYPES
 
 
-class ListQuery(paging.PageQuery):
+class ListQuery(paging.SyncQuery):
     """Which lists."""
 
     name = fields.Text(120, metadata={"description": "The list of this name, however it is capitalised."})
@@ -47,6 +47,7 @@ class List(fields.Shown):
     public = plain.Boolean()
     contacts = plain.Integer(metadata={"description": "How many are on it."})
     created_at = plain.DateTime()
+    updated_at = plain.DateTime()
 
 
 class ListPage(fields.Shown):
@@ -54,6 +55,12 @@ class ListPage(fields.Shown):
 
     data = plain.List(plain.Nested(List))
     next = plain.String(allow_none=True)
+
+
+class TagQuery(paging.SyncQuery):
+    """Which tags."""
+
+    name = fields.Text(60, metadata={"description": "The tag of this name."})
 
 
 class TagIn(fields.Input):
@@ -69,6 +76,7 @@ class Tag(fields.Shown):
     name = plain.String()
     contacts = plain.Integer(metadata={"description": "How many have it."})
     created_at = plain.DateTime()
+    updated_at = plain.DateTime()
 
 
 class TagPage(fields.Shown):
@@ -86,6 +94,15 @@ class FieldIn(fields.Input):
     choices = fields.Some(fields.Text(120), 200, metadata={"description": "At least two, for the type choice."})
 
 
+class FieldChange(fields.Input):
+    """What changes about a custom field."""
+
+    label = fields.Text(60, metadata={"description": "The key stays."})
+    choices = fields.Some(
+        fields.Text(120), 200, metadata={"description": "Replaces those there are. Contacts keep what they have."}
+    )
+
+
 class Field(fields.Shown):
     """A custom field of contacts."""
 
@@ -95,6 +112,7 @@ class Field(fields.Shown):
     type = plain.String(metadata={"enum": list(FIELD_TYPES)})
     choices = plain.List(plain.String())
     created_at = plain.DateTime()
+    updated_at = plain.DateTime()
 
 
 class FieldPage(fields.Shown):

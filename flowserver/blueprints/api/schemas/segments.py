@@ -12,7 +12,7 @@ RULE = (
 )
 
 
-class SegmentQuery(paging.PageQuery):
+class SegmentQuery(paging.SyncQuery):
     """Which segments."""
 
     name = fields.Text(120, metadata={"description": "The segment of this name, however it is capitalised."})
