@@ -25,6 +25,7 @@ EVENTS = frozenset(
         "sms_sent",
         "sms_delivered",
         "sms_failed",
+        "sms_silent",  # no final report within 72 hours
         "unsubscribed",
         "card_created",  # subject of these: the loyalty programme's id
         "points_assigned",
@@ -110,6 +111,7 @@ class Item:
     data: Mapping[str, Any] = field(default_factory=dict)
     messages: dict[str, Sent] = field(default_factory=dict)
     events: Sequence[Fact] = ()
+    cause: Sent | None = None  # the message whose fate started the run; loaded where a trigger needs "cause"
 
 
 # Outcomes are shared between contacts, so nobody changes one. They are not frozen: that would double what each costs.

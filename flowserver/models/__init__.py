@@ -13,6 +13,7 @@ from flowserver.models.accounts import (
     Workspace,
 )
 from flowserver.models.api import Idempotency
+from flowserver.models.campaigns import Campaign
 from flowserver.models.coupons import Coupon, CouponCampaign, CouponRedemption
 from flowserver.models.flows import Decision, Enrollment, Event, Flow, FlowEdit, FlowVersion
 from flowserver.models.loyalty import Card, CardReward, Movement, Programme, Reward
@@ -42,6 +43,7 @@ __all__ = [
     "AgencyKeyUse",
     "Alert",
     "ApiKey",
+    "Campaign",
     "Card",
     "CardReward",
     "Connection",

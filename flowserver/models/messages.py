@@ -11,9 +11,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 from flowserver.extensions import Base, OfWorkspace, UtcDateTime
 from flowserver.models.base import BigId, Instant, Json, Pk, Row
 
+TO_CONTACTS = ("flow", "campaign")  # kinds that are counted, tracked and checked once more before they go out
 _OPEN = "state = 'planned'"
 _CLAIMED = "lease_id IS NOT NULL"
 _REFERRED = "provider_ref IS NOT NULL"
+_OF_CAMPAIGN = "campaign_id IS NOT NULL"
 
 
 class Message(OfWorkspace, Base):
@@ -21,7 +23,7 @@ class Message(OfWorkspace, Base):
 
     ``state``: planned → claimed → handed → accepted → delivered | bounced | failed; beside them skipped (with
     ``reason``) and unknown (handed over, answer never heard: not sent again by itself). ``key`` is unique:
-    ``<enrollment>:<step>:<visit>`` in a flow, ``signup:<id>`` for a confirmation, ``team:…``, ``test:…``.
+    ``<enrollment>:<step>:<visit>`` in a flow, ``campaign:<id>:<contact>``, ``signup:<id>`` for a confirmation, ``team:…``, ``test:…``.
     """
 
     __tablename__ = "message"
@@ -46,12 +48,19 @@ class Message(OfWorkspace, Base):
             sqlite_where=sa.text(_REFERRED),
         ),
         sa.Index("ix_message_recent", "workspace_id", "planned_at"),
+        sa.Index(
+            "ix_message_campaign",
+            "campaign_id",
+            "contact_id",
+            postgresql_where=sa.text(_OF_CAMPAIGN),
+            sqlite_where=sa.text(_OF_CAMPAIGN),
+        ),
     )
 
     id: Mapped[Pk]
     workspace_id: Mapped[int] = mapped_column(BigId)
     key: Mapped[str] = mapped_column(sa.String(120))
-    kind: Mapped[str] = mapped_column(sa.String(14), default="flow")  # flow, confirmation, team, test
+    kind: Mapped[str] = mapped_column(sa.String(14), default="flow")  # flow, campaign, confirmation, team, test
     channel: Mapped[str] = mapped_column(sa.String(8))
     class_: Mapped[str] = mapped_column("class", sa.String(10), default="marketing")  # or service
     connection_id: Mapped[int] = mapped_column(BigId)
@@ -61,6 +70,7 @@ class Message(OfWorkspace, Base):
     flow_id: Mapped[int | None] = mapped_column(BigId)
     version_id: Mapped[int | None] = mapped_column(BigId)
     enrollment_id: Mapped[int | None] = mapped_column(BigId)
+    campaign_id: Mapped[int | None] = mapped_column(BigId)
     step: Mapped[str] = mapped_column(sa.String(60), default="")
     visit: Mapped[int] = mapped_column(sa.SmallInteger, default=1)
     content: Mapped[dict[str, Any] | None] = mapped_column(Json)  # where it is not a step of a version

@@ -188,13 +188,13 @@ class NodeForm(wtforms.Form):
 # --- nodes ---------------------------------------------------------------------------------------------
 
 
-NEEDS = frozenset({"tags", "lists", "fields", "messages", "events", "suppression", "caps", "segment"})
+NEEDS = frozenset({"tags", "lists", "fields", "messages", "events", "suppression", "caps", "segment", "cause"})
 """What a node can ask the engine to load for a batch before it decides; the contact itself is always there.
 
 A segment is asked for by its id: ``segment:12``.
 """
 
-OF_A_RUN = frozenset({"messages", "events"})
+OF_A_RUN = frozenset({"messages", "events", "cause"})
 """Facts about one passage through a flow: who asks for them cannot be asked about contacts at large."""
 
 

@@ -24,7 +24,12 @@ from flowserver.text import Text
 DAYS = 30
 SPARK_DAYS = 14
 MOST_ALERTS = 50
-PROBLEMS = ("flow_paused", "connection", "missed")  # how kinds of alerts begin that stop messages; others are warnings
+PROBLEMS = (
+    "flow_paused",
+    "campaign",
+    "connection",
+    "missed",
+)  # how kinds of alerts begin that stop messages; others are warnings
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ def attention(user: User) -> list[Attention]:
 
 def _attention(alert: Alert, workspace: Workspace) -> Attention:
     kind, _colon, number = alert.subject.partition(":")
-    pages = {"flow": "flows/%s/steps", "connection": "settings/connections/%s"}
+    pages = {"flow": "flows/%s/steps", "campaign": "campaigns/%s", "connection": "settings/connections/%s"}
     path = f"/c/{workspace.slug}/{pages[kind] % number}" if kind in pages and number.isdecimal() else ""
     return Attention(
         alert.id, workspace, Text(alert.text, **alert.params), alert.created_at, alert.kind.startswith(PROBLEMS), path
@@ -187,7 +192,7 @@ def _sent(ids: list[int]) -> sa.Select[Any]:
         .where(
             Message.workspace_id.in_(ids),
             Message.planned_at >= clock.now() - timedelta(days=DAYS),
-            Message.kind.in_(("flow", "confirmation")),
+            Message.kind.in_(("flow", "campaign", "confirmation")),
             sa.or_(Message.accepted_at.is_not(None), Message.failed_at.is_not(None)),
         )
         .group_by(Message.workspace_id, day)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from flowserver import clock, jobqueue, registry
 from flowserver.extensions import db
 from flowserver.models import Contact, Enrollment, Event
-from flowserver.services.engine import bulk, enrollment
+from flowserver.services.engine import bulk, enrollment, facts
 
 COLUMNS = ("workspace_id", "contact_id", "type", "subject", "key", "at", "data", "chain", "origin", "matched")
 _E = Enrollment.__table__.c
@@ -94,6 +94,13 @@ def reactions() -> tuple[tuple[frozenset[str], Callable[[Sequence[NewEvent], dat
     """What else follows from events: ``(LISTENS_TO, react)`` of every file in ``services/reactions/``."""
     found = registry.modules("flowserver.services.reactions")
     return tuple((module.LISTENS_TO, module.react) for module in found)
+
+
+def heard(workspace_ids: Collection[int]) -> dict[int, frozenset[str]]:
+    """Event types of each client that a live flow or a reaction would hear: others need not be written in bulk."""
+    always = frozenset().union(*(listens_to for listens_to, _ in reactions()))
+    found = facts.heard(workspace_ids)
+    return {workspace_id: found[workspace_id] | always for workspace_id in workspace_ids}
 
 
 def lock_contacts(ids: Collection[int], skip_locked: bool = False) -> set[int]:

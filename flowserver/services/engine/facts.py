@@ -65,11 +65,14 @@ _LISTS = sa.select(_L.contact_id, _L.list_id).where(bulk.ids_named(_L.contact_id
 _SUPPRESSED = sa.select(_S.workspace_id, _S.address).where(
     bulk.ids_named(_S.workspace_id), _S.channel == sa.bindparam("channel"), bulk.texts_named(_S.address)
 )
-_RECENT = sa.select(_M.contact_id, _M.channel, _M.planned_at).where(
+# A campaign's message that the limit holds back was planned early; its place is the day it goes out.
+_RECENT = sa.select(
+    _M.contact_id, _M.channel, sa.case((_M.kind == "campaign", _M.due_at), else_=_M.planned_at).label("at")
+).where(
     bulk.ids_named(_M.contact_id),
     _M.planned_at >= sa.bindparam("since"),
     _M["class"] == "marketing",
-    _M.kind == "flow",
+    _M.kind.in_(("flow", "campaign")),
     _M.state.not_in(("skipped", "failed", "bounced")),
 )
 _SENT = (
@@ -80,6 +83,10 @@ _SENT = (
     .where(bulk.ids_named(_M.enrollment_id), _M.kind == "flow")
     .order_by(_M.enrollment_id, _M.visit)
 )
+_CAUSES = sa.select(
+    *(_M.id, _M.workspace_id, _M.state, _M.planned_at, _M.accepted_at, _M.delivered_at, _M.failed_at),
+    *(_M.opened_at, _M.clicked_at),
+).where(bulk.ids_named(_M.id))
 _EVENTS = sa.select(_V.contact_id, _V.type, _V.at, _V.subject, _V.data).where(
     bulk.ids_named(_V.contact_id), _V.at >= sa.bindparam("since")
 )
@@ -113,6 +120,7 @@ class Facts:
             "caps": self._caps,
             "messages": self._messages,
             "events": self._events,
+            "cause": self._cause,
         }
 
     def load(self, needs: Iterable[str]) -> None:
@@ -150,8 +158,8 @@ class Facts:
     def _caps(self) -> None:
         """Marketing messages that count for the message limit."""
         if any(client.cap_day is not None or client.cap_week is not None for client in self.clients.values()):
-            for contact_id, channel, planned_at in _ask(_RECENT, self.contacts, since=self.now - COUNTED):
-                self.recent[contact_id, channel].append(planned_at)
+            for key, sent in recent(self.contacts, self.now).items():
+                self.recent[key] += sent
 
     def _messages(self) -> None:
         """What became of each run's messages, by step; the last visit counts."""
@@ -160,6 +168,15 @@ class Facts:
             found[run][step] = Sent(*sent)
         for item in self.items:
             item.messages = {**found.get(item.enrollment_id, {}), **item.messages}
+
+    def _cause(self) -> None:
+        """What became of the message whose fate started each run that is about to begin."""
+        named = {item.data.get("message"): item.contact.workspace_id for item in self.items if not item.step}
+        ids = [number for number in named if isinstance(number, int)]
+        found = {row[:2]: Sent(*row[2:]) for row in _ask(_CAUSES, ids)} if ids else {}
+        for item in self.items:
+            if not item.step:
+                item.cause = found.get((item.data.get("message"), item.contact.workspace_id))
 
     def _events(self) -> None:
         """Events of contacts who had parked, since the first of them did."""
@@ -173,15 +190,35 @@ class Facts:
             item.events = found.get(item.contact.id, ())
 
 
+def suppressed(workspace_id: int, channel: str, addresses: Iterable[str]) -> set[str]:
+    """Which of these addresses stand on the client's suppression list."""
+    given = list(addresses)
+    return {row.address for row in _ask(_SUPPRESSED, [workspace_id], channel=channel, texts=given)} if given else set()
+
+
+def recent(contact_ids: Iterable[int], now: datetime) -> dict[tuple[int, str], list[datetime]]:
+    """When each of these contacts got, or will get, marketing that counts for the message limit: by contact and channel."""
+    found: dict[tuple[int, str], list[datetime]] = defaultdict(list)
+    for contact_id, channel, at in _ask(_RECENT, list(contact_ids), since=now - COUNTED):
+        found[contact_id, channel].append(at)
+    return found
+
+
+def heard(ids: Iterable[int]) -> dict[int, frozenset[str]]:
+    """Event types that a live flow of each of these clients starts with, is undone by or waits for."""
+    found: dict[int, frozenset[str]] = defaultdict(frozenset)
+    for workspace_id, version_id in _ask(_LIVE, set(ids)).all():
+        found[workspace_id] |= hears(version_id)
+    return found
+
+
 def clients(ids: Iterable[int], with_fields: bool = False) -> dict[int, ctx.Client]:
     """What the engine must know of these clients; ``with_fields``: the types of their custom fields too."""
     ids = set(ids)
     ways: dict[int, dict[str, int]] = defaultdict(dict)
     for workspace_id, channel, connection_id in _ask(_WAYS, ids):
         ways[workspace_id].setdefault(channel, connection_id)
-    heard: dict[int, frozenset[str]] = defaultdict(frozenset)
-    for workspace_id, version_id in _ask(_LIVE, ids).all():
-        heard[workspace_id] |= hears(version_id)
+    listening = heard(ids)
     fields: dict[int, dict[str, tuple[str, tuple[str, ...]]]] = defaultdict(dict)
     for workspace_id, key, type_, choices in _ask(_FIELDS, ids) if with_fields else ():
         fields[workspace_id][key] = (type_, tuple(choices or ()))
@@ -195,7 +232,7 @@ def clients(ids: Iterable[int], with_fields: bool = False) -> dict[int, ctx.Clie
             cap_week=row.cap_week,
             connections=ways[row.id],
             notify_email=row.notify_email,
-            heard=heard[row.id],
+            heard=listening[row.id],
             fields=fields[row.id],
             customs=people.Customs.of(row.country, row.locale),
         )

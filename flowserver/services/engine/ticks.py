@@ -11,7 +11,7 @@ import structlog
 
 from flowserver import extensions, jobqueue
 from flowserver.extensions import db
-from flowserver.models import Connection, Contact, ContactList, Enrollment, Event, Flow, Import, Message
+from flowserver.models import Campaign, Connection, Contact, ContactList, Enrollment, Event, Flow, Import, Message
 from flowserver.services.engine import flow_state, starts
 
 log = structlog.get_logger()
@@ -22,7 +22,7 @@ LATE = timedelta(minutes=5)
 def tick(now: datetime) -> None:
     """Look at everything that can become due. A look that fails is logged and does not stop the others."""
     with extensions.every_workspace():
-        for look in (_advance, _match, _deliver, _leases, _existing, _moments, _crowds, _imports):
+        for look in (_advance, _match, _deliver, _leases, _existing, _moments, _crowds, _imports, _campaigns):
             _safely(look, now)
         if now.second % 10 == 0:
             _safely(_resumed, now)
@@ -86,6 +86,16 @@ def _crowds(now: datetime) -> None:
     """Crowds whose job was lost."""
     for start_id in starts.undone():
         jobqueue.wake("start", start_id)
+
+
+def _campaigns(now: datetime) -> None:
+    """Campaigns that are due or under way; those that only wait for their last messages every ten seconds."""
+    c = Campaign.__table__.c
+    due = sa.or_(c.state != "scheduled", c.send_at <= now)
+    waits = sa.and_(c.state == "sending", sa.or_(c.planned_after.is_(None), c.held != ""))
+    query = sa.select(c.id).where(c.busy, due)
+    for campaign_id in db.session.scalars(query if now.second % 10 == 0 else query.where(~waits)):
+        jobqueue.wake("campaign", campaign_id)
 
 
 def _resumed(now: datetime) -> None:

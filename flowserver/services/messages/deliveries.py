@@ -24,7 +24,7 @@ from flowserver.extensions import current_workspace, db
 from flowserver.models import Connection, Message
 from flowserver.providers.base import ACCEPTED, UNSENT, Answer, DeliveryEvent, Provider
 from flowserver.services.engine import bulk, flow_state
-from flowserver.services.messages import connections, envelopes, journal, leases, outcomes, reports
+from flowserver.services.messages import campaign_runs, connections, envelopes, journal, leases, outcomes, reports
 from flowserver.services.messages.handover import Crew, Lines, Parcel
 from flowserver.text import N_
 
@@ -190,12 +190,16 @@ class _Run:
         if found.failed:
             answers = [outcomes.Outcome(row, Answer("failed", why)) for row, why in found.failed]
             outcomes.write(self.lease, answers)
+        stopped = [row.id for _, rows in found.stopped.values() for row in rows]
+        leases.give_back(stopped, lease_id=self.lease, due_at=now + envelopes.LOOK_AGAIN)
         for rows in found.broken.values():
             leases.give_back([row.id for row in rows], lease_id=self.lease, due_at=now + envelopes.LOOK_AGAIN)
         db.session.commit()
         for flow_id, step in found.broken:
             log.warning("deliver.broken_template", flow=flow_id, step=step)
             flow_state.pause_by_engine(flow_id, "template", step=step)
+        for campaign_id, (why, _) in found.stopped.items():
+            campaign_runs.hold(campaign_id, why)
         return found.parcels
 
     def _write(self, answers: Sequence[tuple[Parcel, Answer]]) -> None:
@@ -321,6 +325,8 @@ def settle(message_id: int, *, resend: bool) -> None:
         jobqueue.wake_after_commit(db.session, "deliver", row.connection_id)
     else:
         row.state, row.accepted_at = ACCEPTED, row.handed_at or clock.now()
+        if row.kind == "campaign":
+            outcomes.tell(row, f"{row.channel}_sent", row.accepted_at)
     db.session.flush()
     if not db.session.scalar(sa.select(Message.id).where(Message.state == "unknown").limit(1)):
         flow_state.resolve_alerts(row.workspace_id, "messages")

@@ -7,7 +7,7 @@ be handed over, whatever the engine found when it planned.
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,11 +18,12 @@ import flask_babel
 import sqlalchemy as sa
 from flask import current_app
 
-from flowserver.domain import mail, sending, sms
+from flowserver.domain import mail, mailbody, sending, sms
 from flowserver.domain.tokens import short
-from flowserver.errors import Invalid
+from flowserver.errors import Invalid, flat
 from flowserver.extensions import db
-from flowserver.models import Contact, Enrollment, Flow, Message, Suppression, Workspace
+from flowserver.models import Campaign, Contact, Enrollment, Flow, Message, Suppression, Workspace
+from flowserver.models.messages import TO_CONTACTS
 from flowserver.providers.base import Email, Sms
 from flowserver.services.engine import bulk, engine
 from flowserver.services.messages import connections
@@ -34,9 +35,11 @@ NORMAL_ENDS = ("finished", "end_step", "step_removed", "failed", "not_sent")  # 
 _LIFTED_FOR_CONFIRMATION = ("unsubscribed", "stop")  # who signs up again may get the mail that confirms it
 
 _M, _C, _E, _F, _S, _W = (table.__table__.c for table in (Message, Contact, Enrollment, Flow, Suppression, Workspace))
+_G = Campaign.__table__.c
+_COUNTED = _M.kind.in_(TO_CONTACTS)
 _ADDRESS = sa.case(
-    (sa.and_(_M.kind == "flow", _M.channel == "email"), sa.func.coalesce(_C.email, _M.address)),
-    (_M.kind == "flow", sa.func.coalesce(_C.phone, _M.address)),
+    (sa.and_(_COUNTED, _M.channel == "email"), sa.func.coalesce(_C.email, _M.address)),
+    (_COUNTED, sa.func.coalesce(_C.phone, _M.address)),
     else_=_M.address,
 )
 _LOAD = (
@@ -52,6 +55,7 @@ _LOAD = (
         _M.flow_id,
         _M.version_id,
         _M.enrollment_id,
+        _M.campaign_id,
         _M.step,
         _M.content,
         _M.attempts,
@@ -104,6 +108,7 @@ class Sorted:
     skipped: list[tuple[Any, str]] = field(default_factory=list)  # row, reason
     held: list[tuple[Any, datetime]] = field(default_factory=list)  # row, when to look again
     broken: dict[tuple[int, str], list[Any]] = field(default_factory=dict)  # (flow, step) whose template is broken
+    stopped: dict[int, tuple[str, list[Any]]] = field(default_factory=dict)  # campaign whose text is broken: why, rows
     failed: list[tuple[Any, str]] = field(default_factory=list)  # row, why its own text cannot be built
 
 
@@ -112,7 +117,7 @@ def sort(lease_id: int, ids: Sequence[int], connection: Any, now: datetime) -> S
     loaded = db.session.connection().execute(_LOAD.where(bulk.ids_in(_M.id, ids)), {"lease": lease_id})
     rows: dict[int, Any] = {row[0]: row for row in map(_as_row, loaded)}
     result = Sorted()
-    packer = _Packer(connection, now, {row.workspace_id for row in rows.values()})
+    packer = _Packer(connection, now, rows.values())
     for message_id in ids:
         row = rows.get(message_id)
         if row is not None:
@@ -123,57 +128,78 @@ def sort(lease_id: int, ids: Sequence[int], connection: Any, now: datetime) -> S
 class _Packer:
     """Packs the rows of one piece; remembers templates and what is known of each client."""
 
-    def __init__(self, connection: Any, now: datetime, workspaces: set[int]):
+    def __init__(self, connection: Any, now: datetime, rows: Collection[Any]):
         self.connection, self.now = connection, now
-        self.clients = {row.id: _Client(row, now) for row in _workspaces(workspaces)}
+        self.clients = {row.id: _Client(row, now) for row in _workspaces({row.workspace_id for row in rows})}
+        self.campaigns = campaigns({row.campaign_id for row in rows if row.campaign_id is not None})
         self.callback = f"{_config().url}/hooks/{connection.provider}/{connection.hook_token}"
 
     def pack(self, row: Any, result: Sorted) -> None:
         client = self.clients[row.workspace_id]
-        if row.kind == "flow":
-            hold = self._hold(row, client)
+        campaign = self.campaigns.get(row.campaign_id)
+        if row.kind in TO_CONTACTS:
+            hold = self._hold(row, client, campaign)
             if hold is not None:
                 result.held.append((row, hold))
                 return
-        reason = refusal(row, self.now, client.archived)
+        reason = refusal(row, self.now, client.archived, campaign)
         if reason:
             result.skipped.append((row, reason))
             return
         try:
-            result.parcels.append(self._parcel(row, client))
+            result.parcels.append(self._parcel(row, client, campaign))
         except Invalid as error:
-            if row.kind == "flow" or row.flow_id:
+            if campaign is not None:
+                result.stopped.setdefault(campaign.id, (str(flat(error.messages)[0]), []))[1].append(row)
+            elif row.kind == "flow" or row.flow_id:
                 result.broken.setdefault((row.flow_id, row.step), []).append(row)
             else:
                 result.failed.append((row, str(error)))
 
-    def _hold(self, row: Any, client: _Client) -> datetime | None:
+    def _hold(self, row: Any, client: _Client, campaign: Any) -> datetime | None:
         if row.flow_state == "paused" and row.pause_mode != "skip":
+            return self.now + LOOK_AGAIN
+        if campaign is not None and campaign.held and campaign.state == "sending":
             return self.now + LOOK_AGAIN
         if row.channel == "sms" and row.class_ == "marketing":
             return client.quiet_until
         return None
 
-    def _parcel(self, row: Any, client: _Client) -> Parcel:
+    def _parcel(self, row: Any, client: _Client, campaign: Any) -> Parcel:
         if row.channel == "email":
-            return Parcel(row.id, partial(_email, client.mail(row), row, self.now), row)
-        return Parcel(row.id, partial(_sms, client.sms(row), row, client.brand.variables(), self.callback), row)
+            return Parcel(row.id, partial(_email, client.mail(row, campaign), row, self.now), row)
+        template = client.sms(row, campaign)
+        return Parcel(row.id, partial(_sms, template, row, client.brand.variables(), self.callback), row)
 
 
-def refusal(row: Any, now: datetime, archived: bool = False) -> str | None:
+def campaigns(ids: set[int]) -> dict[int, Any]:
+    """State and edition of campaigns, by id; not their content."""
+    if not ids:
+        return {}
+    query = sa.select(_G.id, _G.state, _G.held, _G.edition).where(bulk.ids_in(_G.id, ids))
+    return {row.id: row for row in db.session.connection().execute(query)}
+
+
+def refusal(row: Any, now: datetime, archived: bool = False, campaign: Any = None) -> str | None:
     """Why a claimed message must not go out after all, as a reason code; ``None``: it may."""
     if row.kind == "confirmation":
         return "suppressed" if row.suppressed and row.suppressed not in _LIFTED_FOR_CONFIRMATION else None
-    if row.kind != "flow":
+    if row.kind not in TO_CONTACTS:
         return None
     if archived:
         return "client_archived"
+    if row.kind == "campaign":
+        return _refusal(row, now) if campaign is not None and campaign.state == "sending" else "campaign_cancelled"
     if row.flow_state in (None, "stopped"):
         return "flow_stopped"
     if row.flow_state == "paused" and row.pause_mode == "skip":
         return "paused"
     if row.enrollment is None or (not row.enrolled and row.end_reason not in NORMAL_ENDS):
         return "left_flow"
+    return _refusal(row, now)
+
+
+def _refusal(row: Any, now: datetime) -> str | None:
     contact, class_ = row if row.person is not None else None, row.class_
     if class_ == "marketing" and row.paused_until is not None and row.paused_until > now:
         return "on_pause"
@@ -195,8 +221,10 @@ class _Client:
         self.quiet_until = sending.quiet_until(now, zone, row.quiet_from, row.quiet_until)
         self._mails: dict[tuple[int, str, bool], mail.MailTemplate] = {}
 
-    def mail(self, row: Any) -> mail.MailTemplate:
+    def mail(self, row: Any, campaign: Any = None) -> mail.MailTemplate:
         """The compiled mail of a message row. Raises :class:`Invalid` when it is broken."""
+        if campaign is not None:
+            return campaign_mail(campaign.id, campaign.edition, self.brand)
         tracked = row.kind == "flow"
         if row.content is not None:
             content = {**row.content, "class": row.class_}
@@ -206,9 +234,12 @@ class _Client:
             self._mails[key] = mail_template(row.version_id, row.step, self.brand, tracked)
         return self._mails[key]
 
-    def sms(self, row: Any) -> sms.SmsTemplate:
+    def sms(self, row: Any, campaign: Any = None) -> sms.SmsTemplate:
         sender = self.row.sms_sender or sms.sender_from(self.row.name)
         constants = {"workspace": self.brand.variables()}
+        if campaign is not None:
+            key: tuple[Any, ...] = ("campaign", campaign.id, campaign.edition, sender, self.brand)
+            return _kept(key, lambda: sms.compile_sms(campaign_content(campaign.id), sender, constants))
         if row.content is not None:
             return sms.compile_sms(row.content, sender, constants)
         key = ("sms", row.version_id, row.step, sender, self.brand)
@@ -240,6 +271,35 @@ def mail_template(version_id: int, step: str, brand: mail.Brand, tracked: bool =
     key = ("mail", version_id, step, tracked, brand)
     signer = connections.signer()
     return _kept(key, lambda: mail.compile_mail(_mail_content(version_id, step), brand, signer, tracked=tracked))
+
+
+def campaign_mail(campaign_id: int, edition: int, brand: mail.Brand) -> mail.MailTemplate:
+    """The compiled mail of a campaign as its ``edition`` says it. Raises :class:`Invalid` when it is broken."""
+    key = ("campaign", campaign_id, edition, brand)
+    return _kept(key, lambda: mail.compile_mail(campaign_content(campaign_id), brand, connections.signer()))
+
+
+def campaign_links(campaign: Any, brand: mail.Brand) -> list[str]:
+    """Where the tracked links of a campaign (a row) lead, as they were written. Raises :class:`Invalid`."""
+    content = campaign.content
+    marketing = content.get("class", "marketing") == "marketing"
+    return mailbody.make(content, brand, marketing=marketing, tracked=True).links
+
+
+def try_campaign(campaign: Any, workspace: Any) -> None:
+    """Compile a campaign (a row) as its messages will be. Raises :class:`Invalid` with what is broken."""
+    made = brand(workspace)
+    if campaign.channel == "email":
+        mail.compile_mail(campaign.content, made, connections.signer())
+    else:
+        sender = workspace.sms_sender or sms.sender_from(workspace.name)
+        sms.compile_sms(campaign.content, sender, {"workspace": made.variables()})
+
+
+def campaign_content(campaign_id: int) -> Mapping[str, Any]:
+    """What a campaign says, as the composer stored it."""
+    query = sa.select(_G.content).where(_G.id == campaign_id)
+    return db.session.connection().scalar(query) or {}
 
 
 def _mail_content(version_id: int, step: str) -> Mapping[str, Any]:
@@ -288,6 +348,6 @@ def _sms(template: sms.SmsTemplate, row: Any, workspace: Mapping[str, Any], call
 
 def address(row: Any) -> str:
     """Where a loaded row goes: a contact's present address, else the one it was planned for."""
-    if row.kind != "flow" or row.person is None:
+    if row.kind not in TO_CONTACTS or row.person is None:
         return str(row.address)
     return str((row.email if row.channel == "email" else row.phone) or row.address)

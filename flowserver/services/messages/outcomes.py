@@ -6,7 +6,7 @@ Every statement carries the lease as a fence: a worker whose lease was taken ove
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,7 +31,7 @@ _M, _E, _C = Message.__table__.c, Enrollment.__table__.c, Contact.__table__.c
 _KEEP = sa.case((_M.state == "claimed", ACCEPTED), else_=_M.state)  # a report may have been quicker than we are
 COLUMNS = (
     _M.id, _M.workspace_id, _M.channel, _M.kind, _M["class"], _M.connection_id, _M.contact_id, _M.address, _M.flow_id,
-    _M.version_id, _M.enrollment_id, _M.step, _M.state, _M.attempts,
+    _M.version_id, _M.enrollment_id, _M.campaign_id, _M.step, _M.state, _M.attempts,
 )  # fmt: skip
 
 
@@ -83,6 +83,9 @@ def _accepted(lease_id: int, outcomes: Sequence[Outcome], now: datetime) -> None
             accepted_at=sa.func.coalesce(_M.accepted_at, now),
         )
     )
+    sent = [o.row for o in outcomes if o.row.kind == "campaign"]
+    if sent:
+        tell_many(sent, f"{sent[0].channel}_sent", now)
 
 
 def _set(lease_id: int, row: Any, **values: Any) -> bool:
@@ -163,6 +166,8 @@ def after_refusal(row: Any, state: str, reason: str, now: datetime) -> None:
                 evidence={"reason": reason[:300]},
             )
         )
+    if row.kind == "campaign":
+        tell(row, "sms_failed" if row.channel == "sms" else f"email_{state}", now, reason=reason[:300])
     if row.enrollment_id is None or row.kind != "flow":
         return
     if ends_flow(row):
@@ -175,25 +180,37 @@ def after_refusal(row: Any, state: str, reason: str, now: datetime) -> None:
 
 
 def tell(row: Any, type: str | None, at: datetime, **data: Any) -> bool:
-    """Record an event about a flow's message, once. ``False``: nothing to record, or it is known already."""
-    if type is None or row.contact_id is None or row.kind != "flow" or not _exists(row.contact_id):
-        return False
-    event = events.NewEvent(
-        row.workspace_id,
-        row.contact_id,
-        type,
-        subject=f"{row.flow_id}:{row.step}",
-        key=f"message:{row.id}:{type}",
-        at=at,
-        data={"message": row.id, "step": row.step, **data},
-        origin=row.flow_id,
-        message=(row.enrollment_id, row.step) if row.enrollment_id else None,
-    )
-    return bool(events.record_many([event]))
+    """Record an event about a message of a flow or campaign, once. ``False``: nothing to record, or it is known already."""
+    return type is not None and bool(tell_many([row], type, at, **data))
 
 
-def _exists(contact_id: int) -> bool:
-    return db.session.connection().execute(sa.select(_C.id).where(_C.id == contact_id)).first() is not None
+def tell_many(rows: Sequence[Any], type: str, at: datetime, **data: Any) -> int:
+    """Record an event about each of these messages, once; returns how many are new. The caller commits.
+
+    A campaign has very many: its events are written only where a flow or a reaction hears them.
+    """
+    campaigns = {row.workspace_id for row in rows if row.kind == "campaign"}
+    heard = events.heard(campaigns) if campaigns else {}
+    told = [
+        _event(row, type, at, data)
+        for row in rows
+        if row.contact_id is not None
+        and (row.kind == "flow" or (row.kind == "campaign" and type in heard[row.workspace_id]))
+    ]
+    return len(events.record_many(told))
+
+
+def _event(row: Any, type: str, at: datetime, data: Mapping[str, Any]) -> events.NewEvent:
+    event = events.NewEvent(row.workspace_id, row.contact_id, type, key=f"message:{row.id}:{type}", at=at)
+    if row.kind == "campaign":
+        event.subject = f"campaign:{row.campaign_id}"
+        event.data = {"message": row.id, "campaign": row.campaign_id, **data}
+    else:
+        event.subject = f"{row.flow_id}:{row.step}"
+        event.data = {"message": row.id, "step": row.step, **data}
+        event.origin = row.flow_id
+        event.message = (row.enrollment_id, row.step) if row.enrollment_id else None
+    return event
 
 
 def ends_flow(row: Any) -> bool:

@@ -85,13 +85,21 @@ def _record(row: Any, report: DeliveryEvent) -> bool:
         return False
     log.info("report.taken", message=row.id, state=state)
     if state in ("failed", "bounced"):
+        _told_late(row, at)
         if state == "bounced":
             outcomes.suppress(row, row.address, "hard_bounce", report.reason, at)
         outcomes.after_refusal(row, state, report.reason, at)
     elif state == "delivered":
         _evidence(row, "delivered", report, at)
+        _told_late(row, at)
         outcomes.tell(row, "sms_delivered" if row.channel == "sms" else None, at)
     return True
+
+
+def _told_late(row: Any, at: datetime) -> None:
+    """A report about a message whose answer was never heard: it was sent after all."""
+    if row.kind == "campaign" and row.accepted_at is None:
+        outcomes.tell(row, f"{row.channel}_sent", at)
 
 
 def _move(row: Any, state: str, report: DeliveryEvent, at: datetime) -> bool:

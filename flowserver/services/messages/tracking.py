@@ -18,6 +18,7 @@ from flowserver.domain.visitors import Visitor
 from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import Contact, ContactList, Engagement, Enrollment, Membership, Message, Suppression, Workspace
+from flowserver.models.messages import TO_CONTACTS
 from flowserver.services.engine import enrollment, events
 from flowserver.services.messages import connections, envelopes, outcomes
 from flowserver.services.people import consents, lists
@@ -80,22 +81,31 @@ def open(token: str, visitor: Visitor) -> None:
 
 
 def _message(token: str) -> Any:
-    """The flow message behind a link's token; its client is the present one from now on. Raises :class:`NotFound`."""
+    """The flow's or campaign's message behind a link's token; its client is the present one from now on. Raises :class:`NotFound`."""
     payload = connections.signer().open(mail.TRACK, token)
     message_id = number(payload) if payload else None
     row = db.session.connection().execute(sa.select(Message.__table__).where(_M.id == message_id)).first()
-    if row is None or row.kind != "flow":
+    if row is None or row.kind not in TO_CONTACTS:
         raise NotFound(_GONE)
     extensions.enter_workspace(row.workspace_id)
     return row
 
 
 def _template(row: Any) -> mail.MailTemplate:
-    workspace = db.session.get(Workspace, row.workspace_id)
     try:
-        return envelopes.mail_template(row.version_id, row.step, envelopes.brand(workspace))
+        return template_of(row, envelopes.brand(db.session.get(Workspace, row.workspace_id)))
     except Invalid:
         raise NotFound(_GONE) from None
+
+
+def template_of(row: Any, brand: mail.Brand) -> mail.MailTemplate:
+    """The compiled mail a message row was filled into. Raises :class:`Invalid` when there is none any more."""
+    if row.kind != "campaign":
+        return envelopes.mail_template(row.version_id, row.step, brand)
+    campaign = envelopes.campaigns({row.campaign_id}).get(row.campaign_id)
+    if campaign is None:
+        raise Invalid(_GONE)
+    return envelopes.campaign_mail(campaign.id, campaign.edition, brand)
 
 
 def _contact_of(row: Any) -> Contact | None:
@@ -296,7 +306,7 @@ def unsubscribe(token: str, source: str = "one-click") -> Workspace:
     now = clock.now()
     if contact is not None:
         _withdraw(contact, "email", source, message, now)
-    elif message is not None and message.kind == "flow":
+    elif message is not None and message.kind in TO_CONTACTS:
         outcomes.suppress(message, message.address, "unsubscribed", source, now)
     db.session.commit()
     return workspace
@@ -367,7 +377,7 @@ def stop_everything(token: str) -> Workspace:
         for channel in ("email", "sms"):
             _withdraw(contact, channel, "preference page", message, now)
         enrollment.cancel([contact.id], "opted_out")
-    elif message is not None and message.kind == "flow":
+    elif message is not None and message.kind in TO_CONTACTS:
         outcomes.suppress(message, message.address, "unsubscribed", "preference page", now)
     db.session.commit()
     return workspace

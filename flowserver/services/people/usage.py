@@ -1,4 +1,4 @@
-"""Who uses a list, a tag, a field, a form or a segment, so that nothing in use is deleted."""
+"""Who uses a list, a tag, a field, a form, a segment or a campaign, so that nothing in use is deleted."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import sqlalchemy as sa
 
 from flowserver.errors import Conflict
 from flowserver.extensions import db
-from flowserver.models import ConversionRule, Flow, FlowVersion, Form, Segment
+from flowserver.models import Campaign, ConversionRule, Flow, FlowVersion, Form, Segment
 from flowserver.services.flows import options
 from flowserver.text import Text
 
 
 @dataclass(frozen=True)
 class Use:
-    """What needs the object. ``kind`` is ``flow``, ``form``, ``segment`` or ``conversion_rule``."""
+    """What needs the object. ``kind`` is ``flow``, ``form``, ``segment``, ``campaign`` or ``conversion_rule``."""
 
     kind: str
     id: int
@@ -34,7 +34,13 @@ class InUse(Conflict):
 
 def of(source: str, key: Any) -> list[Use]:
     """Everything that refers to an object: ``of("list", 3)``, ``of("tag", "vip")``. Flows: draft or live version."""
-    return [*_flows(source, key), *_forms(source, key), *_segments(source, key), *_rules(source, key)]
+    return [
+        *_flows(source, key),
+        *_forms(source, key),
+        *_segments(source, key),
+        *_rules(source, key),
+        *_campaigns(source, key),
+    ]
 
 
 def refuse_if_used(source: str, key: Any, name: str) -> None:
@@ -97,3 +103,12 @@ def _rules(source: str, key: Any) -> list[Use]:
     query = sa.select(ConversionRule.id, ConversionRule.name).where(ConversionRule.monitor_id == key)
     found = db.session.execute(query.order_by(sa.func.lower(ConversionRule.name)))
     return [Use("conversion_rule", id, name) for id, name in found]
+
+
+def _campaigns(source: str, key: Any) -> list[Use]:
+    """Campaigns that still have to go to a list or segment."""
+    if source not in ("list", "segment"):
+        return []
+    audience = Campaign.list_id if source == "list" else Campaign.segment_id
+    query = sa.select(Campaign).where(audience == key, Campaign.state.in_(("draft", "scheduled", "sending")))
+    return [Use("campaign", row.id, row.name) for row in db.session.scalars(query.order_by(Campaign.name))]
