@@ -47,6 +47,9 @@ EVENTS = frozenset(
 )
 """The words for what can happen to a contact. Other words are custom events, which come in from outside."""
 
+ACTIVITY = ("email_opened", "email_clicked", "page_visited", "purchase")
+"""Signs of life of a contact: opens and clicks by a person, visits, purchases."""
+
 
 @dataclass(slots=True)
 class Contact:

@@ -58,7 +58,7 @@ def length(most: int, field: str = "_schema") -> Callable[[Any], None]:
     return validate
 
 
-BY_KEY = ("step", "field")  # sources whose objects go by a key; all others have a number
+BY_KEY = ("step", "field", "date")  # sources whose objects go by a key; all others have a number
 
 
 class Ref(fields.Field[Any]):
@@ -109,7 +109,25 @@ class ChoiceOf(wtforms.SelectField):
     def __init__(self, label: str = "", source: str = "", none: str = "", **kwargs: Any):
         self.source, self.none = source, none
         kwargs.setdefault("validate_choice", False)  # the settings' rules and the resolver check it
-        super().__init__(label, choices=[], coerce=_text if source in BY_KEY else _id_or_text, **kwargs)
+        by_text = source in (*BY_KEY, "audience")
+        super().__init__(label, choices=[], coerce=_text if by_text else _id_or_text, **kwargs)
+
+
+class AudienceOf(ChoiceOf):
+    """A choice between lists and segments; its data is ``list:3`` or ``segment:5``."""
+
+    def __init__(self, label: str = "", **kwargs: Any):
+        super().__init__(label, source="audience", **kwargs)
+
+    def chosen(self) -> dict[str, Any]:
+        """``{"list": 3}`` or ``{"segment": 5}``; empty while nothing is chosen."""
+        kind, _colon, id = _text(self.data).partition(":")
+        return {kind: _id_or_text(id)} if kind in ("list", "segment") and id else {}
+
+    @staticmethod
+    def of(settings: Mapping[str, Any]) -> str:
+        """What stands for a list or a segment of settings in this field."""
+        return next((f"{kind}:{settings[kind]}" for kind in ("list", "segment") if settings.get(kind)), "")
 
 
 def _text(value: Any) -> str:

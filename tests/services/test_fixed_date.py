@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from flowserver.errors import Conflict, Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import Alert, ContactList, Flow, FlowStart, Membership
-from flowserver.services.engine import engine, starts, ticks
+from flowserver.services.engine import audience, engine, starts, ticks
 from flowserver.services.flows import checks, drafts, flows
-from flowserver.services.people import lists, usage
+from flowserver.services.people import lists, segments, usage
 
 from . import town
 from .town import people, runs, sound, tag, wait
@@ -287,7 +287,7 @@ def test_it_goes_on_where_it_stopped_and_doubles_nobody(workspace, clock, queue,
     original, calls = starts.enrollment.enroll_crowd, []
 
     def dying(*args):
-        calls.append(args[3])
+        calls.append(args[0])
         if len(calls) == 3:
             raise ZeroDivisionError
         return original(*args)
@@ -352,3 +352,49 @@ def test_one_who_is_deleted_between_the_moment_and_the_first_step_is_not_lost_si
     queue.drain()
     assert engine.batch() == 0
     sound()
+
+
+# --- segments ----------------------------------------------------------------------------------------------
+
+
+def test_everyone_in_a_segment_starts_and_who_became_a_contact_later_does_not(workspace, clock, queue):
+    ada, _bob = people(workspace, 2, created_at=clock.now)
+    db.session.get(town.Contact, ada).first_name = "Ada"
+    db.session.commit()
+    segment = segments.create("Adas", {"type": "field_compares", "field": "first_name", "value": "Ada"})
+    flow = flows.create(
+        {
+            "name": "Christmas",
+            "trigger": {"type": "fixed_date", "date": "2026-05-06", "time": "09:00", "segment": "Adas"},
+            "steps": [wait("w")],
+        }
+    )
+    flows.publish(flow.id)
+    clock.now = T + timedelta(minutes=1)
+    people(workspace, 1, first_name="Ada", created_at=clock.now)
+    go(clock, queue, clock.now)
+    assert [run.contact_id for run in runs()] == [ada]
+    with pytest.raises(usage.InUse):
+        segments.delete(segment.id)
+
+
+def test_an_empty_segment_completes_with_nobody_and_an_alert(workspace, clock, queue):
+    people(workspace, 2, created_at=clock.now)
+    segments.create("Adas", {"type": "field_compares", "field": "first_name", "value": "Ada"})
+    trigger = {"type": "fixed_date", "date": "2026-05-06", "time": "09:00", "segment": "Adas"}
+    flow = flows.create({"name": "Christmas", "trigger": trigger, "steps": [tag("t")]})
+    flows.publish(flow.id)
+    go(clock, queue)
+    go(clock, queue, T + timedelta(seconds=10))
+    assert (alerts(), state(flow)) == (["flow_empty"], "completed")
+
+
+def test_a_segment_is_asked_chunk_by_chunk(workspace, clock, queue, monkeypatch):
+    ids = people(workspace, 7, first_name="Ada", created_at=clock.now)
+    monkeypatch.setattr(audience, "AT_ONCE", 3)
+    segments.create("Adas", {"type": "field_compares", "field": "first_name", "value": "Ada"})
+    trigger = {"type": "fixed_date", "date": "2026-05-06", "time": "09:00", "segment": "Adas"}
+    flow = flows.create({"name": "Christmas", "trigger": trigger, "steps": [wait("w")]})
+    flows.publish(flow.id)
+    go(clock, queue)
+    assert [run.contact_id for run in runs()] == ids

@@ -1,4 +1,4 @@
-"""The flow starts once, at one moment, for everyone on a list. Contacts who join the list later are not included."""
+"""The flow starts once, at one moment, for everyone on a list or in a segment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from marshmallow import fields
 from flowserver.domain import localtime
 from flowserver.domain.steps import Fact
 from flowserver.nodes import base
-from flowserver.nodes.base import ChoiceOf, Names, NodeForm, Ref, Trigger
+from flowserver.nodes.base import AudienceOf, Names, NodeForm, Ref, Trigger
 from flowserver.text import N_, Day, Text
 
 
@@ -69,7 +69,15 @@ class FixedDate(Trigger):
         date = CalendarDate(required=True, error_messages={"required": N_("Enter the date")})
         time = ClockTime(required=True, error_messages={"required": N_("Enter the time")})
         zone = ZoneName()  # the client's, unless it says another one
-        list = Ref("list", required=True, error_messages={"required": N_("Choose who should get the messages")})
+        list = Ref("list")
+        segment = Ref("segment")
+
+        @ma.validates_schema(pass_original=True, skip_on_field_errors=False)
+        def _one_audience(self, data: Mapping[str, Any], raw: Mapping[str, Any], **_: Any) -> None:
+            if not {"list", "segment"} & set(raw):
+                raise ma.ValidationError(N_("Choose who should get the messages"), "list")
+            if data.get("list") and data.get("segment"):
+                raise ma.ValidationError(N_("Name a list or a segment, not both"), "segment")
 
         @ma.validates_schema(skip_on_field_errors=True)
         def _is_on_the_clock(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -81,21 +89,24 @@ class FixedDate(Trigger):
 
     class Form(NodeForm):
         elsewhere = frozenset({"zone"})
-        asks = {"zone": "time"}
+        asks = {"zone": "time", "list": "who", "segment": "who"}
         beside = {"date": (N_("Date and time"), ("date", "time"))}
         date = wtforms.StringField(N_("Date"), widget=wtforms.widgets.DateInput(), render_kw={"class": "w-date num"})
         time = wtforms.StringField(
             N_("Time"), widget=wtforms.widgets.TimeInput(), default="09:00", render_kw={"class": "w-time num"}
         )
-        list = ChoiceOf(
+        who = AudienceOf(
             N_("Who should get the messages?"),
-            source="list",
             description=N_("Contacts on the list at that moment. Later joiners are not included."),
         )
 
         def to_settings(self) -> dict[str, Any]:
-            given = {"date": self.date.data, "time": self.time.data, "list": self.list.data}
-            return {name: value.strip() if isinstance(value, str) else value for name, value in given.items() if value}
+            given = {"date": (self.date.data or "").strip(), "time": (self.time.data or "").strip()}
+            return {name: value for name, value in given.items() if value} | self.who.chosen()
+
+        @classmethod
+        def from_settings(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+            return {**settings, "who": AudienceOf.of(settings)}
 
     def admits(self, event: Fact) -> bool:
         return False
@@ -120,14 +131,23 @@ class FixedDate(Trigger):
         return "date", Text("The date must be in the future. %(date)s has passed", date=Day(day))
 
     def audience(self, moment: datetime, since: datetime, zone: ZoneInfo) -> Mapping[str, Any]:
-        return {"members": {"list": self.settings["list"], "until": moment.isoformat()}}
+        until = {"until": moment.isoformat()}
+        if self.settings.get("segment"):
+            return {"segment": {"segment": self.settings["segment"], **until}}
+        return {"members": {"list": self.settings["list"], **until}}
 
     def sentence(self, names: Names) -> Text:
+        segment = self.settings.get("segment")
+        words = (
+            N_("On %(date)s at %(time)s, send everyone in %(who)s")
+            if segment
+            else N_("On %(date)s at %(time)s, send everyone on %(who)s")
+        )
         return Text(
-            "On %(date)s at %(time)s, send everyone on %(list)s",
+            words.msgid,
             date=_shown(self.settings.get("date")),
             time=self.settings.get("time") or "…",
-            list=names("list", self.settings.get("list")),
+            who=names("segment", segment) if segment else names("list", self.settings.get("list")),
         )
 
 

@@ -6,15 +6,21 @@ A trigger says it as data, ``{kind: value}``; every kind has one function here t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
+from flowserver import clock, extensions
+from flowserver.extensions import db
 from flowserver.models import Contact, Membership
 from flowserver.models.base import Json
+from flowserver.services.engine import bulk
+
+WINDOW = 20_000  # contacts looked at in one go, where most of them do not match
+AT_ONCE = 1000  # contacts whom a segment is asked about in one go
 
 _C, _M = Contact.__table__.c, Membership.__table__.c
 
@@ -34,10 +40,47 @@ def _jsonb(element: Any, compiler: Any, **kw: Any) -> str:
 def people(rule: Mapping[str, Any], workspace_id: int) -> sa.Select[Any]:
     """The contacts a rule describes: a query of their ``id``, and of ``data`` where they bring some into the run.
 
-    Raises ``KeyError`` for a kind that is not known.
+    Raises ``KeyError`` for a kind that is not known. A segment's are no query: see :func:`part`.
     """
     kind, value = next(iter(rule.items()))
     return _KINDS[kind](value, workspace_id)
+
+
+def known(kind: str) -> bool:
+    """Whether there is a rule of this kind."""
+    return kind in _KINDS or kind == "segment"
+
+
+def part(rule: Mapping[str, Any], workspace_id: int, after: int, most: int) -> tuple[sa.Select[Any], int | None]:
+    """The next people of a rule with ids above ``after``, as a query, and the id to go on after; ``None`` at the end.
+
+    About ``most`` of them; fewer, or none, where it takes looking at many contacts to find those who match.
+    """
+    kind, value = next(iter(rule.items()))
+    if kind == "segment":
+        return _of_segment(value, workspace_id, after, min(most, AT_ONCE))
+    found = people(rule, workspace_id).subquery()
+    walked: Any = sa.select(found.c.id)
+    if kind in _SPARSE:
+        walked, most = sa.select(_C.id).where(_C.workspace_id == workspace_id), max(most, WINDOW)
+    key = walked.selected_columns.id
+    ids = walked.where(key > after).order_by(key).limit(most).subquery()
+    last = db.session.connection().scalar(sa.select(sa.func.max(ids.c.id)))
+    return sa.select(found).where(found.c.id > after, found.c.id <= (last or 0)), last
+
+
+def _of_segment(
+    value: Mapping[str, Any], workspace_id: int, after: int, most: int
+) -> tuple[sa.Select[Any], int | None]:
+    """``{segment, until}``: who is in a segment now, and was a contact at a moment."""
+    from flowserver.services.people import segments
+
+    with extensions.workspace(workspace_id):
+        ids, following = segments.after(value["segment"], after, most)
+    query = sa.select(_C.id).where(bulk.ids_in(_C.id, ids), _C.workspace_id == workspace_id)
+    if following is None:  # the end is told by a part that finds nothing
+        following = ids[-1] if ids else None
+    return query.where(_C.created_at <= datetime.fromisoformat(value["until"])), following
 
 
 def _all(_value: Any, workspace_id: int) -> sa.Select[Any]:
@@ -53,8 +96,42 @@ def _members(value: Mapping[str, Any], workspace_id: int) -> sa.Select[Any]:
     return _list(value["list"], workspace_id).where(_M.joined_at <= datetime.fromisoformat(value["until"]))
 
 
+def _contacts(ids: Any, workspace_id: int) -> sa.Select[Any]:
+    """The contacts with these ids."""
+    return sa.select(_C.id).where(_C.workspace_id == workspace_id, bulk.ids_in(_C.id, ids))
+
+
+def _date(value: Mapping[str, Any], workspace_id: int) -> sa.Select[Any]:
+    """``{field, day, yearly}``: whose date it is on a day; yearly, 29 February is the 28th where there is none."""
+    field: Any = _C.fields[value["field"]]
+    text, day = field.as_string(), value["day"]
+    if not value["yearly"]:
+        return _all(None, workspace_id).where(text == day)
+    month_days = [day[5:]]
+    if day[5:] == "02-28" and (datetime.fromisoformat(day) + timedelta(days=1)).month == 3:
+        month_days.append("02-29")
+    begun = sa.func.substr(text, 1, 4) <= day[:4]
+    return _all(None, workspace_id).where(sa.func.substr(text, 6, 5).in_(month_days), begun)
+
+
+def _idle(value: Mapping[str, Any], workspace_id: int) -> sa.Select[Any]:
+    """``{days, since, until}``: whose last sign of life, or else their coming into the address book, grew that old
+    between two moments; without moments: is that old now."""
+    seen, span = (
+        sa.func.coalesce(_C.last_activity_at, _C.created_at, type_=_C.created_at.type),
+        timedelta(days=value["days"]),
+    )
+    until = datetime.fromisoformat(value["until"]) if "until" in value else clock.now()
+    query = _all(None, workspace_id).where(seen <= until - span)
+    return query.where(seen > datetime.fromisoformat(value["since"]) - span) if "since" in value else query
+
+
 _KINDS: dict[str, Callable[[Any, int], sa.Select[Any]]] = {
     "all": _all,
     "list": _list,
     "members": _members,
+    "contacts": _contacts,
+    "date": _date,
+    "idle": _idle,
 }
+_SPARSE = {"date", "idle"}  # kinds that describe few of all contacts

@@ -245,9 +245,11 @@ def enroll_existing(flow_id: int, chunk: int = CHUNK) -> int:
 def _enroll_chunk(flow: Any, compiled: Compiled, chunk: int) -> tuple[int, int | None]:
     """One ``INSERT … SELECT`` over the next contacts by id. Returns how many, and the last id or ``None`` at the end."""
     now = clock.now()
-    people = audience.people(compiled.trigger.existing(), flow.workspace_id)
+    people, last = audience.part(compiled.trigger.existing(), flow.workspace_id, flow.existing_after, chunk)
+    if last is None:
+        return 0, None
     crowd = Crowd(people, f"existing:{flow.id}", now, once=True)
-    return enroll_crowd(flow, compiled, crowd, flow.existing_after, chunk, now)
+    return enroll_crowd(flow, compiled, crowd, now), last
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,19 +263,12 @@ class Crowd:
     data: Mapping[str, Any] | None = None
 
 
-def enroll_crowd(
-    flow: Any, compiled: Compiled, crowd: Crowd, after: int, most: int, now: datetime
-) -> tuple[int, int | None]:
-    """Let in up to ``most`` people of a crowd with ids above ``after``, by one ``INSERT … SELECT``. The caller commits.
+def enroll_crowd(flow: Any, compiled: Compiled, crowd: Crowd, now: datetime) -> int:
+    """Let in a bounded crowd by one ``INSERT … SELECT``; returns how many entered. The caller commits.
 
-    Returns how many entered, and the last id that was looked at, ``None`` at the end. Whom the re-entry rule keeps out
-    is left out, and so is everybody whom the same key let in before.
+    Whom the re-entry rule keeps out is left out, and so is everybody whom the same key let in before.
     """
     people, connection = crowd.people.subquery(), db.session.connection()
-    next_ids = sa.select(people.c.id).where(people.c.id > after).order_by(people.c.id).limit(most).subquery()
-    last = connection.scalar(sa.select(sa.func.max(next_ids.c.id)))
-    if last is None:
-        return 0, None
     given = {
         "workspace_id": flow.workspace_id,
         "flow_id": flow.id,
@@ -292,11 +287,10 @@ def enroll_crowd(
     brought = [column for column in people.c if column.name == "data"]
     constants = (sa.literal(value, types[name].type) for name, value in given.items())
     reentry = "once" if crowd.once else compiled.reentry
-    select = sa.select(people.c.id, *constants, *brought).where(
-        people.c.id > after, people.c.id <= last, ~_kept_out(flow.id, people.c.id, reentry, compiled, now)
-    )
+    barred = _kept_out(flow.id, people.c.id, reentry, compiled, now)
+    select = sa.select(people.c.id, *constants, *brought).where(~barred)
     statement = _insert_ignore(connection, ["contact_id", *given, *("data" for _ in brought)], select)
-    return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount, last
+    return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
 
 
 def _kept_out(flow_id: int, contact: Any, reentry: str, compiled: Compiled, now: datetime) -> Any:

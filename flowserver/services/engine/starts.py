@@ -172,9 +172,11 @@ def _let_in(start_id: int, chunk: int) -> int | None:
         db.session.commit()
         return None
     now = clock.now()
-    people = audience.people(start.rule, flow.workspace_id)
-    crowd = enrollment.Crowd(people, start.key, start.at, data=None if start.by == "time" else {"start": "hand"})
-    count, last = enrollment.enroll_crowd(flow, compiled(flow.version_id), crowd, start.after, chunk, now)
+    people, last = audience.part(start.rule, flow.workspace_id, start.after, chunk)
+    count = 0
+    if last is not None:
+        crowd = enrollment.Crowd(people, start.key, start.at, data=None if start.by == "time" else {"start": "hand"})
+        count = enrollment.enroll_crowd(flow, compiled(flow.version_id), crowd, now)
     came = {"after": last} if last is not None else {"done_at": now}
     entered = {"entered": start.entered + count}
     db.session.execute(sa.update(FlowStart.__table__).where(_S.id == start_id).values(**came, **entered))

@@ -36,7 +36,7 @@ from flowserver.models import (
     User,
 )
 from flowserver.nodes import catalogue
-from flowserver.nodes.base import ChoiceOf, Names, Ref
+from flowserver.nodes.base import BY_KEY, ChoiceOf, Names, Ref
 from flowserver.text import N_, Text
 
 CORE_FIELDS = (
@@ -134,6 +134,19 @@ SOURCES = {
         gone=N_("a deleted field"),
         unknown=N_("There is no field “%(name)s” in this client"),
     ),
+    "date": Source(
+        lambda: sa.select(Field.key, Field.label).where(Field.type == "date").order_by(Field.label),
+        N_("Choose a date field"),
+        N_("There is no date field yet"),
+        N_("a deleted field"),
+        N_("There is no date field “%(name)s” in this client"),
+    ),
+    "audience": Source(
+        lambda: None,  # lists and segments, told apart by what stands before the id
+        N_("Choose a list or segment"),
+        N_("There is no list and no segment yet"),
+        N_("a deleted list"),
+    ),
     "user": Source(
         _people,
         N_("Choose a person"),
@@ -208,6 +221,8 @@ def choices(source: str, definition: Mapping[str, Any] | None = None, key: str =
     """``[(id, label)]`` of a source, by name. ``step`` needs the definition: the messages sent before step ``key``."""
     if source == "step":
         return _messages_before(definition or {}, key)
+    if source == "audience":
+        return [(f"{kind}:{id}", label) for kind in GROUPED for id, label in choices(kind)]
     found = [(id, label) for id, label in db.session.execute(SOURCES[source].query())]
     return [*CORE_FIELDS, *found] if source == "field" else found
 
@@ -223,6 +238,14 @@ def _messages_before(definition: Mapping[str, Any], key: str) -> list[tuple[str,
     ]
 
 
+GROUPED = {"list": N_("Lists"), "segment": N_("Segments")}
+SAME = {"date": "field"}  # sources that are a part of another one
+
+
+def _group(value: str) -> str:
+    return GROUPED.get(value.partition(":")[0], "")
+
+
 def fill(form: Any, definition: Mapping[str, Any] | None = None, key: str = "") -> Any:
     """Give every :class:`ChoiceOf` of a form its options, a hint to choose first. Returns the form."""
     for field in form:
@@ -233,7 +256,11 @@ def fill(form: Any, definition: Mapping[str, Any] | None = None, key: str = "") 
             known = {str(id) for id, _ in found}
             if field.none or str(field.data) not in known:
                 found = [("", hint), *found]
-            field.choices = [wtforms.SelectChoice(value, label) for value, label in found]
+            grouped = field.source == "audience"
+            field.choices = [
+                wtforms.SelectChoice(value, label, optgroup=_group(str(value)) if grouped else None)
+                for value, label in found
+            ]
         elif isinstance(field, wtforms.FormField):
             fill(field.form, definition, key)
     return form
@@ -339,7 +366,7 @@ def as_definition(rule: Any) -> dict[str, Any]:
 
 def references(definition: Mapping[str, Any]) -> set[tuple[str, Any]]:
     """``{("list", 3), ("field", "city"), …}``: what a definition refers to, steps of its own included."""
-    return {(source, holder[key]) for holder, key, source, _ in spots(definition)}
+    return {(SAME.get(source, source), holder[key]) for holder, key, source, _ in spots(definition)}
 
 
 def look_up(definition: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[str]]]:
@@ -398,7 +425,7 @@ def unresolve(definition: Mapping[str, Any]) -> dict[str, Any]:
     result = copy.deepcopy(dict(definition))
     names: dict[str, dict[str, str]] = {}
     for holder, key, source, _ in spots(result):
-        if source in ("step", "field"):
+        if source in BY_KEY:
             continue
         if source not in names:
             names[source] = {str(id): str(label) for id, label in choices(source)}

@@ -11,6 +11,7 @@ from ..kit import NOW, ROME, mistakes, names
 SAMPLES = [
     {"date": "2026-12-01", "time": "09:00", "list": 12},
     {"date": "2026-12-01", "time": "09:00", "zone": "America/New_York", "list": 12},
+    {"date": "2026-12-01", "time": "09:00", "segment": 5},
 ]
 
 
@@ -56,7 +57,8 @@ def test_what_has_passed_is_said_in_words():
         ({"time": "9 o'clock"}, {"time": ["Enter a time such as 09:00"]}),
         ({"time": "25:00"}, {"time": ["Enter a time such as 09:00"]}),
         ({"zone": "Mars/Crater"}, {"zone": ["Name a time zone such as Europe/Rome"]}),
-        ({"list": ""}, {"list": ["Choose one"]}),
+        ({"list": None}, {"list": ["Fill this in, or leave it out"]}),
+        ({"segment": 5}, {"segment": ["Name a list or a segment, not both"]}),
         ({"wait": {"days": 1}}, {"wait": ["Unknown setting"]}),
         (
             {"date": "2026-03-29", "time": "02:30", "zone": "Europe/Rome"},
@@ -83,4 +85,5 @@ def test_the_wizards_defaults():
 def test_it_says_how_the_flow_starts():
     said = FixedDate(SAMPLES[0]).sentence(names)
     assert said == "On 1 December 2026 at 09:00, send everyone on the list 12"
+    assert FixedDate(SAMPLES[2]).sentence(names).endswith("send everyone in the segment 5")
     assert FixedDate({}).sentence(names) == "On … at …, send everyone on …"
