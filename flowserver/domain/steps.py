@@ -43,12 +43,29 @@ EVENTS = frozenset(
         "conversion_recorded",  # subject: the rule's id; a step asks for a conversion
         "converted",  # subject: the rule's id
         "conversion_undone",  # subject: the rule's id
+        "purchase",  # subject: the order
+        "refund",  # subject: the order
+        "spend_changed",  # what a contact spent within the days that starting points ask about
+        "cart_updated",  # subject: the cart
+        "cart_abandoned",  # subject: the cart
+        "event_registered",  # subject: the event
+        "event_checked_in",  # subject: the event
+        "document_requested",  # subject: the document
+        "document_downloaded",  # subject: the document
+        "app_installed",  # subject: the app
+        "nps_answered",  # subject: the score
+        "custom_event",  # stands for every other word, see heard_as
     }
 )
 """The words for what can happen to a contact. Other words are custom events, which come in from outside."""
 
 ACTIVITY = ("email_opened", "email_clicked", "page_visited", "purchase")
 """Signs of life of a contact: opens and clicks by a person, visits, purchases."""
+
+
+def heard_as(type: str) -> str:
+    """The word under which starting points listen to an event of this type: all custom events are one word to them."""
+    return type if type in EVENTS else "custom_event"
 
 
 @dataclass(slots=True)

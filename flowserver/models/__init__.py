@@ -33,6 +33,7 @@ from flowserver.models.people import (
     Tag,
 )
 from flowserver.models.segments import Segment
+from flowserver.models.shop import Cart, Purchase
 from flowserver.models.site import Conversion, ConversionRule, Monitor, PageView, Visit, Visitor
 from flowserver.models.starts import FlowStart
 
@@ -46,6 +47,7 @@ __all__ = [
     "Campaign",
     "Card",
     "CardReward",
+    "Cart",
     "Connection",
     "Consent",
     "Contact",
@@ -76,6 +78,7 @@ __all__ = [
     "Movement",
     "PageView",
     "Programme",
+    "Purchase",
     "RateWindow",
     "Reward",
     "ScoreEntry",

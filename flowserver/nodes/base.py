@@ -91,6 +91,18 @@ class Duration(fields.Field[Any]):
         return dict(value)
 
 
+class Amount(fields.Field[Any]):
+    """Money: more than zero, typed as a number or as text with a decimal point or comma."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text = str(value).strip().replace(",", ".") if isinstance(value, str | int | float) else ""
+        if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,4})?", text, re.ASCII):
+            raise ma.ValidationError(N_("Enter an amount, like 50 or 49.90"))
+        if not 0 < (amount := float(text)) <= 1_000_000_000:
+            raise ma.ValidationError(N_("Enter an amount above 0 and up to 1,000,000,000"))
+        return int(amount) if amount == int(amount) else amount
+
+
 def span(raw: Mapping[str, int]) -> timedelta:
     """The length of an already checked duration setting."""
     unit, amount = next(iter(raw.items()))

@@ -38,6 +38,8 @@ PATHS = {  # what stands in addresses: description, example
     "number": ("Number of a version, from 1.", 1),
     "enrollment_id": ("Id of an enrollment.", 31),
     "message_id": ("Id of a message.", 501),
+    "purchase_id": ("Id of a purchase.", 12),
+    "cart_id": ("Id of a cart.", 4),
 }
 ABOUT = """\
 Everything the console can do with contacts, lists, forms and flows, for programs.

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from flowserver import clock, jobqueue
 from flowserver.domain.definition import Compiled
-from flowserver.domain.steps import Fact
+from flowserver.domain.steps import Fact, heard_as
 from flowserver.errors import Invalid
 from flowserver.extensions import db
 from flowserver.models import Enrollment, Flow
@@ -46,7 +46,7 @@ COLUMNS = (
 
 def match(events: Sequence[Any], now: datetime) -> int:
     """Enroll the contacts of these events into the live flows that listen; returns how many. The caller commits."""
-    listening = _listening({event.workspace_id for event in events}, {event.type for event in events})
+    listening = _listening({event.workspace_id for event in events}, {heard_as(event.type) for event in events})
     entered = 0
     for flow in listening:
         try:
@@ -58,7 +58,7 @@ def match(events: Sequence[Any], now: datetime) -> int:
             event
             for event in events
             if event.workspace_id == flow.workspace_id
-            and event.type in compiled.trigger.listens_to
+            and heard_as(event.type) in compiled.trigger.listens_to
             and _may_cause(event, flow.id)
             and (event.at or now) >= flow.activated_at
             and _admits(compiled.trigger, event, now)

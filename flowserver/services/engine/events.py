@@ -61,17 +61,18 @@ def record(
     return bool(record_many([event]))
 
 
-def record_many(events: Sequence[NewEvent]) -> list[NewEvent]:
+def record_many(events: Sequence[NewEvent], locked: bool = False) -> list[NewEvent]:
     """Record events with one statement; returns those that are new. The caller commits.
 
     Their contacts are locked until then, in id order: so an advance that is just parking one of them is waited for,
     and its wait is heard; and two events at once cannot both find that the contact has not been in a flow yet.
-    Events of contacts that do not exist (any more) are left out.
+    Events of contacts that do not exist (any more) are left out. ``locked``: the caller has locked them all already.
     """
     if not events:
         return []
     db.session.flush()
-    there = lock_contacts({event.contact_id for event in events})
+    ids = {event.contact_id for event in events}
+    there = ids if locked else lock_contacts(ids)
     now = clock.now()
     fresh = _insert([event for event in events if event.contact_id in there], now)
     _follow(fresh, now)
@@ -101,6 +102,11 @@ def heard(workspace_ids: Collection[int]) -> dict[int, frozenset[str]]:
     always = frozenset().union(*(listens_to for listens_to, _ in reactions()))
     found = facts.heard(workspace_ids)
     return {workspace_id: found[workspace_id] | always for workspace_id in workspace_ids}
+
+
+def keep(events: Sequence[NewEvent]) -> list[NewEvent]:
+    """Record events that happened long ago, as history: they start nothing. Returns the new ones; the caller commits."""
+    return _insert(events, clock.now())
 
 
 def lock_contacts(ids: Collection[int], skip_locked: bool = False) -> set[int]:

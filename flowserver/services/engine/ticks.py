@@ -22,7 +22,7 @@ LATE = timedelta(minutes=5)
 def tick(now: datetime) -> None:
     """Look at everything that can become due. A look that fails is logged and does not stop the others."""
     with extensions.every_workspace():
-        for look in (_advance, _match, _deliver, _leases, _existing, _moments, _crowds, _imports, _campaigns):
+        for look in (_advance, _match, _deliver, _leases, _existing, _moments, _crowds, _imports, _carts, _campaigns):
             _safely(look, now)
         if now.second % 10 == 0:
             _safely(_resumed, now)
@@ -111,6 +111,13 @@ def _imports(now: datetime) -> None:
     silent = sa.or_(i.seen_at.is_(None), i.seen_at < now - timedelta(seconds=15))
     for import_id in db.session.scalars(sa.select(i.id).where(i.state == "running", silent)):
         jobqueue.wake("import_contacts", import_id)
+
+
+def _carts(now: datetime) -> None:
+    from flowserver.services.people import sales
+
+    if sales.idle(now):
+        jobqueue.wake("abandon_carts")
 
 
 def _lists(now: datetime) -> None:

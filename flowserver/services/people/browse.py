@@ -59,6 +59,11 @@ def _page(query: Query, key: Any, after: int, limit: int) -> tuple[list[Any], in
     return (rows[:limit], rows[limit - 1].id) if len(rows) > limit else (rows, None)
 
 
+def page_of(query: Query, key: Any, after: int, limit: int) -> Page:
+    """A page of a query of one table, by the id in ``key``."""
+    return Page(*_page(query, key, after, limit))
+
+
 def _one(query: Query, words: str) -> Any:
     found = db.session.execute(query).one_or_none()
     if found is None:

@@ -16,6 +16,7 @@ from flowserver.domain.importing import ADDRESSES, OTHERS, whose
 from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import (
+    Cart,
     Contact,
     ContactList,
     ContactTag,
@@ -27,6 +28,7 @@ from flowserver.models import (
     Membership,
     Message,
     PageView,
+    Purchase,
     Signup,
     Tag,
     Visit,
@@ -355,6 +357,8 @@ def erase(contact_ids: Sequence[int]) -> None:
         sa.update(Message).where(mine).values(address="", content=None),
         sa.update(Engagement).where(Engagement.contact_id.in_(contact_ids)).values(evidence=None, url=None),
         sa.update(Event).where(Event.contact_id.in_(contact_ids)).values(data=None),
+        sa.update(Purchase).where(Purchase.contact_id.in_(contact_ids)).values(contact_id=None, items=[], cart_id=""),
+        sa.delete(Cart).where(Cart.contact_id.in_(contact_ids)),
         sa.delete(Signup).where(sa.or_(Signup.contact_id.in_(contact_ids), Signup.email.in_(emails))),
         sa.delete(Contact).where(Contact.id.in_(contact_ids)),
     ):

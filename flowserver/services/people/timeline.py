@@ -196,7 +196,7 @@ def _reactions(contact_id: int, before: datetime | None) -> Iterator[Entry]:
 
 _SHOWN_ELSEWHERE = (
     "consent_changed", "score_changed", "email_sent", "email_opened", "email_clicked", "email_bounced", "sms_sent",
-    "sms_delivered", "sms_failed", "unsubscribed",
+    "sms_delivered", "sms_failed", "unsubscribed", "spend_changed",
 )  # fmt: skip
 
 
@@ -230,6 +230,16 @@ _EVENTS: Mapping[str, tuple[str, str, Text]] = {
     "list_joined": ("list", "ok", N_("Joined the list %(subject)s")),
     "tag_added": ("tag", "plain", N_("Got the tag %(subject)s")),
     "form_filled": ("field", "ok", N_("Filled in the form %(subject)s")),
+    "purchase": ("bag", "ok", N_("Bought: order %(subject)s")),
+    "refund": ("undo", "plain", N_("Money given back for order %(subject)s")),
+    "cart_updated": ("cart", "plain", N_("Changed the cart %(subject)s")),
+    "cart_abandoned": ("cart", "warn", N_("Left the cart %(subject)s")),
+    "event_registered": ("ticket", "ok", N_("Registered for %(subject)s")),
+    "event_checked_in": ("check", "ok", N_("Checked in at %(subject)s")),
+    "document_requested": ("download", "plain", N_("Asked for the document %(subject)s")),
+    "document_downloaded": ("download", "ok", N_("Downloaded the document %(subject)s")),
+    "app_installed": ("phone", "ok", N_("Installed the app %(subject)s")),
+    "nps_answered": ("score", "ok", N_("Answered %(subject)s when asked for a recommendation")),
 }
 
 
