@@ -65,7 +65,7 @@ def _ours(error: FlowserverError) -> Response:
     if isinstance(error, Invalid):
         more["errors"] = _said(error.messages)
         detail = " ".join(error_texts(error.messages)) if is_json() else ""
-    elif error.status in (403, 409, 413, 422, 503):
+    elif error.status in (403, 409, 410, 413, 422, 503):
         detail = detail or str(error)
     return _answer(error.status, error.slug, title, detail or words, **more)
 
@@ -118,6 +118,7 @@ def _words(status: int) -> tuple[str, str]:
         404: (_("This page does not exist"), _("The address may be wrong, or the thing it showed was deleted.")),
         405: (_("This address does not take that"), _("Go back and try again from the page before.")),
         409: (_("This does not fit the present state"), _("Reload the page to see what changed.")),
+        410: (_("This is good no longer"), _("It was there before, but its time is over.")),
         413: (_("This is too large"), _("Send less in one go.")),
         415: (_("We cannot read this kind of content"), _("Send it in the documented format.")),
         422: (_("There is a problem"), _("Correct what is named here and send it again.")),

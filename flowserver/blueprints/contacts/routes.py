@@ -33,6 +33,7 @@ from flowserver.services.people import (
     timeline,
     why,
 )
+from flowserver.services.shop import coupon_codes
 
 bp = Blueprint("contacts", __name__, url_prefix="/c/<client>/contacts")
 
@@ -122,6 +123,7 @@ def _show(contact_id: int, consent: ConsentForm | None = None, score: ScoreForm 
         ledger=scores.ledger(contact_id, 20),
         gained=scores.gained(contact_id),
         inside=passages.inside(contact_id),
+        coupons=coupon_codes.of_contact(contact_id),
         history=timeline.of(contact_id, show, _moment("before")),
         show=show if show in timeline.SHOWS else "all",
         questions=why.questions(contact_id),

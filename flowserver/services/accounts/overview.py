@@ -115,7 +115,12 @@ def attention(user: User) -> list[Attention]:
 
 def _attention(alert: Alert, workspace: Workspace) -> Attention:
     kind, _colon, number = alert.subject.partition(":")
-    pages = {"flow": "flows/%s/steps", "campaign": "campaigns/%s", "connection": "settings/connections/%s"}
+    pages = {
+        "flow": "flows/%s/steps",
+        "campaign": "campaigns/%s",
+        "connection": "settings/connections/%s",
+        "coupons": "coupons/%s",
+    }
     path = f"/c/{workspace.slug}/{pages[kind] % number}" if kind in pages and number.isdecimal() else ""
     return Attention(
         alert.id, workspace, Text(alert.text, **alert.params), alert.created_at, alert.kind.startswith(PROBLEMS), path

@@ -24,6 +24,7 @@ from flowserver.models import Contact, ContactList, Field, Form, Message, User, 
 from flowserver.services.accounts import clients, setup
 from flowserver.services.engine import bulk, engine, events
 from flowserver.services.flows import flows
+from flowserver.services.shop import coupon_campaigns, coupon_codes, coupons
 from flowserver.text import N_
 
 log = structlog.get_logger()
@@ -173,6 +174,7 @@ class _Story:
             with clock.shifted(moment - clock.now()):
                 self._slot(slot, slots)
         self._unfinished()
+        self._coupons()
 
     def _furnish(self) -> None:
         """Lists, a field, a form and the live flows."""
@@ -209,6 +211,23 @@ class _Story:
         paused = flows.create(_thanks(), self.user_id)
         flows.publish(paused.id, self.user_id, include_existing=False)
         flows.pause(paused.id, "freeze", self.user_id)
+
+    def _coupons(self) -> None:
+        """A campaign half of whose coupons were used, and one whose imported codes are nearly gone."""
+        beans = coupon_campaigns.create(
+            {"name": "Spring offer", "value": "15 %", "message": "Not on gift cards", "prefix": "SPRING-", "days": 30}
+        )
+        pool = coupon_campaigns.create({"name": "Partner voucher", "value": "€ 5", "codes": "pool", "low_at": 10})
+        coupon_codes.import_text(pool.id, "\n".join(f"PV{self.chance.randrange(10**8):08d}" for _ in range(12)))
+        newest = sa.select(Contact.id).order_by(Contact.id.desc()).limit(48)
+        ids = list(db.session.scalars(newest))
+        with clock.shifted(timedelta(days=-12)):
+            codes = [row["code"] for row in coupons.issue_many(beans.id, ids).rows]
+            coupons.issue_many(pool.id, ids[:5])
+        for day, code in enumerate(codes[:22]):
+            with clock.shifted(timedelta(days=-11 + day // 2, hours=day % 5)):
+                paid = f"{self.chance.randrange(600, 4800) / 100:.2f}"
+                coupons.redeem(code, place=str(self.workspace.name), receipt=f"R-{1200 + day}", amount=paid)
 
     def _slot(self, slot: int, slots: int) -> None:
         count = round(self.raw["new"] * slot / (slots - 1)) - (self.serial - self.raw["old"])

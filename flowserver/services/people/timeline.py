@@ -209,6 +209,8 @@ def _events(contact_id: int, before: datetime | None) -> Iterator[Entry]:
         if row.type == "field_changed":
             if not data.get("created"):
                 yield _field_changed(row, data, names)
+        elif row.type in _COUPONS:
+            yield _coupon(row, data)
         elif row.type in _EVENTS:
             icon, kind, words = _EVENTS[row.type]
             subject = names.get((row.type, row.subject), row.subject)
@@ -241,6 +243,22 @@ _EVENTS: Mapping[str, tuple[str, str, Text]] = {
     "app_installed": ("phone", "ok", N_("Installed the app %(subject)s")),
     "nps_answered": ("score", "ok", N_("Answered %(subject)s when asked for a recommendation")),
 }
+
+
+_COUPONS: Mapping[str, tuple[str, Text]] = {
+    "coupon_issued": ("ok", N_("Got the coupon %(code)s")),
+    "coupon_redeemed": ("ok", N_("Used the coupon %(code)s")),
+    "coupon_expired": ("warn", N_("The coupon %(code)s expired unused")),
+    "coupon_voided": ("warn", N_("The coupon %(code)s was made void")),
+}
+
+
+def _coupon(row: Event, data: Mapping[str, Any]) -> Entry:
+    kind, words = _COUPONS[row.type]
+    if row.type == "coupon_voided" and "redemption" in data:
+        words = N_("The use of the coupon %(code)s was taken back")
+    about = [str(data[key]) for key in ("campaign", "value", "place") if data.get(key)]
+    return Entry(row.at, "ticket", kind, Text(words.msgid, code=str(data.get("code", ""))), ", ".join(about), rank=2)
 
 
 def _event_names(rows: Sequence[Event]) -> dict[tuple[str, str], str]:

@@ -102,6 +102,12 @@ def zone() -> ZoneInfo:
     return ZoneInfo(db.session.scalar(mine) or "UTC")
 
 
+def is_over(row: CouponCampaign) -> bool:
+    """Whether the last day of a campaign has passed."""
+    over = rules.ends(row.ends_on, zone())
+    return over is not None and over <= clock.now()
+
+
 # --- writing -------------------------------------------------------------------------------------------
 
 
@@ -177,7 +183,7 @@ def _name(raw: Any, own_id: int | None) -> str:
 def _value(raw: Any) -> str:
     value = people.line(raw, 60)
     if not value:
-        raise Invalid(N_("Enter what a coupon is worth, like “15 %” or “a free coffee”"))
+        raise Invalid(N_("Enter what a coupon is worth, like “5 € off” or “a free coffee”"))
     return value
 
 

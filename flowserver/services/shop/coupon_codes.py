@@ -6,17 +6,18 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 import sqlalchemy as sa
 
 from flowserver import clock
 from flowserver.domain import coupons as rules
 from flowserver.domain import csvfile, people
-from flowserver.errors import Conflict, Invalid, TooLarge
+from flowserver.errors import Conflict, Invalid, NotFound, TooLarge
 from flowserver.extensions import db
 from flowserver.models import Contact, Coupon, CouponCampaign, CouponRedemption, User
 from flowserver.services.engine import bulk
+from flowserver.services.people import contacts as people_of
 from flowserver.services.shop import coupon_campaigns, coupons
 from flowserver.text import N_, Text
 
@@ -53,11 +54,11 @@ class Import:
 # --- coming in -----------------------------------------------------------------------------------------
 
 
-def import_file(campaign_id: int, stream: BinaryIO, handed_out: bool = False) -> Import:
+def import_file(campaign_id: int, stream: IO[bytes], handed_out: bool = False) -> Import:
     """Take codes from a text or CSV file, one a line in its first column. See :func:`import_codes`."""
-    encoding = csvfile.detect_encoding(stream)
+    encoding = csvfile.detect_encoding(cast("BinaryIO", stream))
     stream.seek(0)
-    text = io.TextIOWrapper(stream, encoding, errors="replace", newline=None)
+    text = io.TextIOWrapper(cast("BinaryIO", stream), encoding, errors="replace", newline=None)
     try:
         return import_codes(campaign_id, rules.from_lines(text), handed_out)
     finally:
@@ -174,7 +175,7 @@ def search(
     q: str = "",
     older: int | None = None,
     newer: int | None = None,
-    limit: int = 50,
+    limit: int = 25,
 ) -> Page:
     """One page of a campaign's codes, newest first; ``q`` is the beginning of a code or of an e-mail address."""
     query = _query(campaign_id, state, q).limit(limit + 1)
@@ -272,3 +273,45 @@ def of_contact(contact_id: int, limit: int = 20) -> list[tuple[Coupon, str, str]
         .limit(limit)
     )
     return [(coupon, name, value) for coupon, name, value in db.session.execute(query)]
+
+
+def get(campaign_id: int, coupon_id: int) -> Coupon:
+    """One coupon of a campaign. Raises :class:`NotFound`."""
+    found = db.session.scalar(sa.select(Coupon).where(Coupon.id == coupon_id, Coupon.campaign_id == campaign_id))
+    if found is None:
+        raise NotFound(N_("There is no such coupon"))
+    return found
+
+
+def holder(coupon: Coupon) -> Contact | None:
+    """Whose coupon this is; ``None``: nobody's in particular."""
+    return db.session.scalar(sa.select(Contact).where(Contact.id == (coupon.contact_id or 0)))
+
+
+def contact_of(words: str) -> Contact:
+    """The contact with this e-mail address or mobile number. Raises :class:`Invalid` under ``who``."""
+    words = words.strip()
+    if not words:
+        raise Invalid({"who": [N_("Enter an e-mail address or a mobile number")]})
+    kind = "email" if "@" in words else "phone"
+    try:
+        address = people_of.book().read({kind: words})[kind]
+    except Invalid as error:
+        raise Invalid({"who": error.messages[kind]}) from None
+    found = db.session.scalar(sa.select(Contact).where(getattr(Contact, kind) == address))
+    if found is None:
+        raise Invalid({"who": [Text("There is no contact with %(address)s", address=address)]})
+    return found
+
+
+def last_place(user_id: int) -> str:
+    """Where this person last took a coupon, so that a till need not be named each time."""
+    mine = sa.select(CouponRedemption.place).where(CouponRedemption.user_id == user_id)
+    return db.session.scalar(mine.order_by(CouponRedemption.id.desc()).limit(1)) or ""
+
+
+def campaigns_of(found: Iterable[Use]) -> dict[int, CouponCampaign]:
+    """The campaigns of some uses by id."""
+    ids = {use.row.campaign_id for use in found}
+    rows = db.session.scalars(sa.select(CouponCampaign).where(CouponCampaign.id.in_(ids)))
+    return {row.id: row for row in rows}

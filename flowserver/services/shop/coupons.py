@@ -113,8 +113,7 @@ def issue_many(campaign_id: int, contact_ids: Sequence[int]) -> Given:
 
 
 def _refuse_when_over(campaign: CouponCampaign) -> None:
-    over = rules.ends(campaign.ends_on, coupon_campaigns.zone())
-    if over is not None and over <= clock.now():
+    if coupon_campaigns.is_over(campaign):
         raise Conflict(Text("The coupon campaign %(campaign)s is over", campaign=campaign.name))
 
 
