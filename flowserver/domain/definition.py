@@ -15,17 +15,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from flowserver.domain import duration
 from flowserver.errors import Invalid, flat
 from flowserver.text import N_, Text
 
+EVENT = re.compile(r"[a-z][a-z0-9_.-]{0,59}")
 KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 LANES = ("then", "else")
 TRIGGER_KEYS = {"type", "wait", "reentry", "cooldown", "include_existing", "rev"}
 STEP_KEYS = {"key", "type", "rev", *LANES}
-DEFINITION_KEYS = {"format", "name", "trigger", "steps"}
+DEFINITION_KEYS = {"format", "name", "trigger", "goal", "exit", "steps"}
+GOALS = ("goal", "exit")  # what ends a run from anywhere in the flow
+GOAL_KEYS = {"type", "event", "within", "label", "outcome", "rev"}
+OUTCOMES = ("positive", "neutral", "negative")
 MOST_STEPS = 500
 MOST_LEVELS = 25  # of lanes within lanes; the editor advises against more than four
 MOST_NESTED = 100  # objects and lists within each other, in all of a definition
@@ -60,6 +65,32 @@ class Step:
 
 
 @dataclass(slots=True)
+class Goal:
+    """What ends a run from anywhere in the flow: an event, or what a starting point of some type would let in.
+
+    ``within`` counts from entering; afterwards it is no longer watched. ``kind`` is ``goal`` or ``exit``.
+    """
+
+    kind: str
+    event: str
+    node: Any  # a trigger; None where only the event's word counts
+    within: timedelta | None
+    label: str
+    outcome: str
+
+    @property
+    def listens_to(self) -> frozenset[str]:
+        """Event types that can meet it."""
+        return frozenset({self.event} if self.node is None else self.node.listens_to)
+
+    def met(self, fact: Any, since: datetime) -> bool:
+        """Whether this event of a contact who entered at ``since`` meets it."""
+        if fact.type not in self.listens_to or (self.within is not None and fact.at > since + self.within):
+            return False
+        return self.node is None or bool(self.node.admits(fact))
+
+
+@dataclass(slots=True)
 class Compiled:
     """A definition the engine can read: steps by key, in reading order, and where to begin."""
 
@@ -74,6 +105,7 @@ class Compiled:
     steps: dict[str, Step]
     first: str | None
     needs: frozenset[str]
+    goals: tuple[Goal, ...] = ()
     mistakes: dict[str, Any] = field(default_factory=dict)  # path → texts; empty when sound
 
 
@@ -167,12 +199,13 @@ def compile(
     mistakes: dict[str, Any] = {}
     name = _name(definition, mistakes)
     trigger = _trigger(definition.get("trigger"), triggers, mistakes)
+    goals = tuple(filter(None, (_goal(kind, definition.get(kind), triggers, mistakes) for kind in GOALS)))
     steps = _steps(definition.get("steps", []), actions, mistakes)
     if mistakes and not lenient:
         raise Invalid(mistakes)
     first = _link(definition.get("steps", []), {step.path: step for step in steps.values()})
     needs = frozenset().union(*(getattr(step.node, "needs", frozenset()) for step in steps.values()))
-    return Compiled(name=name, steps=steps, first=first, needs=needs, mistakes=mistakes, **trigger)
+    return Compiled(name=name, steps=steps, first=first, needs=needs, goals=goals, mistakes=mistakes, **trigger)
 
 
 def _name(definition: Mapping[str, Any], mistakes: dict[str, Any]) -> str:
@@ -236,11 +269,59 @@ def _check_entry(found: Mapping[str, Any], cls: Any, mistakes: dict[str, Any]) -
             _duration(found[name], f"trigger.{name}", mistakes)
 
 
-def _duration(raw: Any, path: str, mistakes: dict[str, Any]) -> None:
+def _duration(raw: Any, path: str, mistakes: dict[str, Any]) -> timedelta | None:
     try:
-        duration.parse(raw)
+        return duration.parse(raw)
     except Invalid as error:
         mistakes[path] = flat(error.messages)
+        return None
+
+
+def goal_settings(goal: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a goal's starting point without what is common to all goals."""
+    return {name: value for name, value in goal.items() if name not in GOAL_KEYS}
+
+
+def _goal(kind: str, raw: Any, triggers: Mapping[str, Any], mistakes: dict[str, Any]) -> Goal | None:
+    """A goal or exit: ``{"event": "purchase", "within": {"days": 30}}`` or ``{"type": "list_joined", "list": 3}``."""
+    if raw is None:
+        return None
+    if not isinstance(raw, Mapping) or ("type" in raw) == ("event" in raw):
+        mistakes[kind] = [N_("Name what has to happen: a type of starting point, or an event")]
+        return None
+    before = len(mistakes)
+    node, event = None, str(raw.get("event") or "")
+    if "type" in raw:
+        node = _goal_node(kind, raw, triggers, mistakes)
+    elif not EVENT.fullmatch(event):
+        mistakes[f"{kind}.event"] = [N_("Write the event's word in small letters, digits and _")]
+    elif goal_settings(raw):
+        mistakes[f"{kind}.{min(goal_settings(raw))}"] = [N_("Unknown setting")]
+    within = None if raw.get("within") is None else _duration(raw["within"], f"{kind}.within", mistakes)
+    outcome = raw.get("outcome") or ("positive" if kind == "goal" else "neutral")
+    if outcome not in OUTCOMES:
+        mistakes[f"{kind}.outcome"] = [N_("Choose positive, neutral or negative")]
+    label = raw.get("label") or ""
+    if not isinstance(label, str) or len(label) > 60:
+        mistakes[f"{kind}.label"] = [N_("Use 60 characters at most for the label")]
+    return Goal(kind, event, node, within, label, outcome) if len(mistakes) == before else None
+
+
+def _goal_node(kind: str, raw: Mapping[str, Any], triggers: Mapping[str, Any], mistakes: dict[str, Any]) -> Any:
+    """The starting point that serves as a goal: one that happens at a moment, not one that describes a state."""
+    cls = triggers.get(str(raw["type"]))
+    if cls is None or not cls.listens_to:
+        mistakes[f"{kind}.type"] = [
+            Text("“%(type)s” cannot end a flow: nothing happens then", type=str(raw["type"])[:60])
+        ]
+        return None
+    settings, wrong = cls.checked(goal_settings(raw), raw.get("rev", 1))
+    mistakes.update({f"{kind}.{name}": texts for name, texts in wrong.items()})
+    node = None if wrong else cls(settings)
+    if node is not None and not node.happens():
+        mistakes[f"{kind}.type"] = [N_("This waits for something that does not happen, so it cannot end a flow")]
+        return None
+    return node
 
 
 def _steps(raw: Any, actions: Mapping[str, Any], mistakes: dict[str, Any]) -> dict[str, Step]:

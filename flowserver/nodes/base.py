@@ -396,6 +396,13 @@ class Trigger(Node):
         """
         return True
 
+    def happens(self) -> bool:
+        """Whether it waits for something that happens at a moment, so that it can serve as the goal of a flow.
+
+        ``False`` for "not opened" and the like, which are decided when a time is over.
+        """
+        return True
+
     def still_holds(self, item: Item) -> bool:
         """Asked at the end of the start wait, for triggers that describe a state. ``needs`` names the facts it reads."""
         return True

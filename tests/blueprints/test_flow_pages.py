@@ -432,3 +432,35 @@ def test_no_page_needs_inline_script_or_style(bobs, flow):
         assert len(re.findall(r"<h1", text)) == 1, path
         ids = re.findall(r'\sid="([^"]+)"', text)
         assert len(ids) == len(set(ids)), (path, {one for one in ids if ids.count(one) > 1})
+
+
+# --- goal and exit ---------------------------------------------------------------------------------------
+
+
+def test_a_goal_is_chosen_answered_shown_and_taken_away(bobs, flow, newsletter, db):
+    root = f"{ROOT}/{flow.id}"
+    assert "No goal" in words(bobs.get(f"{root}/settings"))
+    assert f"{root}/goal?type=list_joined" in html.unescape(bobs.get(f"{root}/goal").text)
+    assert "Only within this time" in words(bobs.get(f"{root}/goal?type=list_joined"))
+    given = {
+        "type": "list_joined",
+        "scope": "list",
+        "list": newsletter.id,
+        "within-amount": "30",
+        "within-unit": "days",
+    }
+    page = follow(bobs, f"{root}/goal", **given, label="joined", outcome="positive")
+    assert "When a contact joins the list Newsletter within 30 days, the contact leaves the flow" in words(page)
+    assert "within 30 days" in words(bobs.get(f"{root}/check"))
+    assert 'value="30"' in bobs.get(f"{root}/goal").text
+    db.session.refresh(flow)
+    assert flow.draft["goal"]["label"] == "joined"
+    assert "No goal" in words(follow(bobs, f"{root}/goal/remove"))
+
+
+def test_a_goal_with_gaps_is_answered_in_words_and_keeps_what_was_typed(bobs, flow):
+    given = {"type": "list_joined", "scope": "list", "list": "", "within-amount": "999", "within-unit": "days"}
+    answer = bobs.post(f"{ROOT}/{flow.id}/goal", data={**given, "label": "kept", "outcome": "positive"})
+    assert answer.status_code == 422
+    assert "Choose the list" in words(answer) and 'value="999"' in answer.text and 'value="kept"' in answer.text
+    assert bobs.get(f"{ROOT}/{flow.id}/goal?type=nothing").status_code == 404

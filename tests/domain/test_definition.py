@@ -218,7 +218,7 @@ def test_a_copy_is_one_and_stops_where_no_flow_goes():
         (flow(format=2), "format"),
         (flow(format="1"), "format"),
         (flow(colour="red"), "colour"),
-        (flow(goal={"event": "purchase"}), "goal"),
+        (flow(purpose={"event": "purchase"}), "purpose"),
         (flow(trigger=None), "trigger.type"),
         (flow(trigger="list_joined"), "trigger.type"),
         (flow(trigger={"type": "moon_rises"}), "trigger.type"),

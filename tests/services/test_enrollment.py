@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from flowserver import extensions
 from flowserver.extensions import db
 from flowserver.models import Contact, Enrollment, Event, Membership
-from flowserver.services.engine import engine, enrollment, events, ticks
+from flowserver.services.engine import engine, enrollment, events, leaving, ticks
 
 from .town import MAIL, a_list, join, ledger, live, messages, people, runs, tag, wait
 
@@ -473,7 +473,7 @@ def test_cancelling_ends_live_runs_only(workspace, clock):
     live(workspace, tag("t"), name="Done", list=list_id)
     join(list_id, ids)
     finish()
-    assert enrollment.cancel(ids[:1], "contact_deleted") == 1
+    assert leaving.cancel(ids[:1], "contact_deleted") == 1
     db.session.commit()
     assert sorted(str(run.end_reason) for run in runs(Enrollment.contact_id == ids[0])) == [
         "contact_deleted",

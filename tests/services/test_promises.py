@@ -38,7 +38,7 @@ from flowserver.models import (
 )
 from flowserver.nodes.actions.add_tag import AddTag
 from flowserver.nodes.actions.send_email import SendEmail
-from flowserver.services.engine import bulk, engine, enrollment, events, facts, flow_state, ticks, versions
+from flowserver.services.engine import bulk, engine, enrollment, events, facts, flow_state, leaving, ticks, versions
 
 from .town import (
     MAIL,
@@ -658,7 +658,7 @@ def test_an_event_starts_and_wakes_only_at_its_own_client(workspace, clock):
         db.session.commit()
     assert [(run.workspace_id, run.contact_id) for run in runs()] == [(workspace.id, ours[0]), (kino.id, theirs[0])]
     assert enrollment.count_existing(engine.compiled(runs()[0].version_id), workspace.id) == 1
-    assert enrollment.cancel(theirs, "contact_deleted") == 1
+    assert leaving.cancel(theirs, "contact_deleted") == 1
     assert [run.end_reason for run in runs()] == [None, "contact_deleted"]
 
 

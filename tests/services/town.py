@@ -84,13 +84,16 @@ def a_list(workspace: Workspace, name: str = "Newsletter", members: Sequence[int
     return row.id
 
 
-def live(workspace: Workspace, *steps: dict[str, Any], name: str = "Flow", **trigger: Any) -> Flow:
-    """A flow that is live; without ``list`` it starts with new contacts."""
+def live(
+    workspace: Workspace, *steps: dict[str, Any], name: str = "Flow", ends: dict[str, Any] | None = None, **trigger: Any
+) -> Flow:
+    """A flow that is live; without ``list`` it starts with new contacts. ``ends``: its goal and exit."""
     definition = {
         "format": 1,
         "name": name,
         "trigger": {"type": "list_joined", "wait": {"minutes": 0}, **trigger},
         "steps": list(steps),
+        **(ends or {}),
     }
     now = clock.now()
     flow = Flow(

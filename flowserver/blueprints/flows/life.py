@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 
 from flowserver.blueprints.flows.forms import put_errors
 from flowserver.errors import Invalid
-from flowserver.services.flows import checks, flows, outline
+from flowserver.services.flows import checks, flows, options, outline
 from flowserver.text import N_
 
 bp = Blueprint("flow_life", __name__, url_prefix="/c/<client>/flows/<int:flow_id>")
@@ -96,6 +96,7 @@ def _check_page(flow: Any, refused: bool = False) -> str:
         emails=[card for card in sends if card.node.sends == "email"],
         sms=[card for card in sends if card.node.sends == "sms"],
         inside=flows.people_inside(flow.id) if live else {},
+        goals=outline.goals(flow.draft, laid.names),
         existing=flows.would_start(flow) if flow.activated_at is None and not laid.to_fix() else None,
     )
 
@@ -122,7 +123,13 @@ def settings(flow_id: int) -> str | Response | tuple[str, int]:
 def _settings_page(flow: Any, form: NameForm, pausing: PauseForm | None = None) -> str:
     inside = sum(flows.people_inside(flow.id).values()) if flow.version_id else 0
     return render_template(
-        "flows/settings.html", flow=flow, form=form, pausing=pausing or PauseForm(), notes=NOTES, inside=inside
+        "flows/settings.html",
+        flow=flow,
+        form=form,
+        pausing=pausing or PauseForm(),
+        notes=NOTES,
+        inside=inside,
+        goals=outline.goals(flow.draft, options.namer(flow.draft)),
     )
 
 

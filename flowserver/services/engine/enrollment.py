@@ -19,7 +19,7 @@ from flowserver.extensions import db
 from flowserver.models import Enrollment, Flow
 from flowserver.nodes.base import span
 from flowserver.nodes.catalogue import triggers
-from flowserver.services.engine import audience, bulk, engine, flow_state
+from flowserver.services.engine import audience, bulk, engine
 
 log = structlog.get_logger()
 
@@ -164,46 +164,6 @@ def _count(condition: Any) -> Any:
     return sa.func.coalesce(sa.func.sum(sa.case((condition, 1), else_=0)), 0)
 
 
-# --- starts that are undone ----------------------------------------------------------------------------------
-
-
-def revoke(events: Sequence[Any], now: datetime) -> int:
-    """End the runs these events undo while their contacts still wait to start; returns how many. The caller commits."""
-    types = {event.type for event in events}
-    names = [name for name, trigger in triggers().items() if types & set(trigger.revoked_by)]
-    if not names:
-        return 0
-    query = (
-        sa.select(_E.id, _E.contact_id, _E.version_id, _E.data)
-        .join(Flow.__table__, _F.id == _E.flow_id)
-        .where(
-            bulk.ids_in(_E.contact_id, {event.contact_id for event in events}),
-            _E.due_at.is_not(None),
-            _E.entered_at.is_(None),
-            _F.trigger_type.in_(names),
-        )
-    )
-    waiting = db.session.connection().execute(query).all()
-    undone = [run.id for run in waiting if any(_undoes(event, run, now) for event in events)]
-    return _end(undone, "start_undone")
-
-
-def _undoes(event: Any, run: Any, now: datetime) -> bool:
-    if event.contact_id != run.contact_id:
-        return False
-    try:
-        trigger = engine.compiled(run.version_id).trigger
-    except Invalid:  # this release cannot read it: the flow will be paused when somebody in it is due
-        return False
-    if event.type not in trigger.revoked_by:
-        return False
-    try:
-        return bool(trigger.revokes(Fact(event.type, event.at or now, event.subject, event.data), run.data or {}))
-    except Exception as error:
-        log.error("enroll.trigger_failed", trigger=trigger.name, workspace=event.workspace_id, exc_info=error)
-        return False
-
-
 # --- those who already match ---------------------------------------------------------------------------------
 
 
@@ -312,21 +272,3 @@ def _insert_ignore(connection: sa.Connection, columns: list[str], select: Any) -
     else:
         statement = sqlite.insert(Enrollment.__table__)
     return statement.from_select(columns, select, include_defaults=False).on_conflict_do_nothing()
-
-
-# --- leaving -------------------------------------------------------------------------------------------------
-
-
-def cancel(contact_ids: Sequence[int], reason: str) -> int:
-    """End every live run of these contacts (deleted, erased, opted out of everything). The caller commits."""
-    live = sa.select(_E.id).where(bulk.ids_in(_E.contact_id, contact_ids), _E.due_at.is_not(None)).with_for_update()
-    return _end(list(db.session.connection().scalars(live)), reason)
-
-
-def _end(ids: Sequence[int], reason: str) -> int:
-    if ids:
-        flow_state.note_ends(ids, reason)
-        ended = {"due_at": None, "ended_at": clock.now(), "end_reason": reason, "held": False, "awaits": None}
-        live = sa.and_(bulk.ids_in(_E.id, ids), _E.due_at.is_not(None))
-        db.session.connection().execute(sa.update(Enrollment.__table__).where(live).values(**ended))
-    return len(ids)

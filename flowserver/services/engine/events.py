@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from flowserver import clock, jobqueue, registry
 from flowserver.extensions import db
 from flowserver.models import Contact, Enrollment, Event
-from flowserver.services.engine import bulk, enrollment, facts
+from flowserver.services.engine import bulk, enrollment, facts, leaving
 
 COLUMNS = ("workspace_id", "contact_id", "type", "subject", "key", "at", "data", "chain", "origin", "matched")
 _E = Enrollment.__table__.c
@@ -81,7 +81,7 @@ def record_many(events: Sequence[NewEvent], locked: bool = False) -> list[NewEve
 
 def _follow(fresh: Sequence[NewEvent], now: datetime) -> None:
     """What follows from new events, in the transaction that wrote them. Their contacts are locked."""
-    enrollment.revoke(fresh, now)
+    leaving.follow(fresh, now)
     enrollment.match(fresh, now)
     wake_waiting(fresh, now)
     for listens_to, react in reactions():

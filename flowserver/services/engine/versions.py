@@ -30,13 +30,14 @@ def compiled(version_id: int) -> definition.Compiled:
 
 
 def hears(version_id: int) -> frozenset[str]:
-    """Event types that a version starts with, is undone by or waits for; kept longer than the compiled versions, for it is smaller."""
+    """Event types that a version starts with, is undone by, ends with or waits for; kept longer than the compiled versions, for it is smaller."""
     kept: dict[int, frozenset[str]] = current_app.extensions.setdefault("hears", {})
     if version_id not in kept:
         try:
             flow = compiled(version_id)
         except Invalid:  # it is paused as soon as somebody in it is due
             return frozenset()
-        starts = {*flow.trigger.listens_to, *flow.trigger.revoked_by}
-        kept[version_id] = frozenset(starts).union(*(s.node.hears() for s in flow.steps.values()))
+        starts = frozenset({*flow.trigger.listens_to, *flow.trigger.revoked_by})
+        ends = (goal.listens_to for goal in flow.goals)
+        kept[version_id] = starts.union(*ends, *(step.node.hears() for step in flow.steps.values()))
     return kept[version_id]

@@ -195,6 +195,37 @@ def check_trigger(trigger: Mapping[str, Any]) -> dict[str, Any]:
     return dict(resolved["trigger"])
 
 
+def update_goal(
+    flow_id: int, kind: str, goal: Mapping[str, Any] | None, user_id: int | None = None, seen: str = ""
+) -> FlowEdit | None:
+    """Set what ends a run from anywhere in the flow: its ``goal`` or its ``exit``; ``None`` takes it away.
+
+    Raises :class:`Invalid` by setting (``within``, ``list`` …), :class:`Conflict` when somebody changed it meanwhile.
+    """
+    flow = flows.get(flow_id)
+    if seen and seen != print_of(flow.draft.get(kind)):
+        raise Conflict(N_("Somebody else changed this meanwhile. Compare, then save again"))
+    wanted = None if goal is None else check_goal(kind, goal)
+
+    def operation(draft: Definition) -> Definition:
+        draft.pop(kind, None)
+        return draft if wanted is None else {**draft, kind: wanted}
+
+    words = {"goal": N_("Changed the goal"), "exit": N_("Changed the exit")}
+    return _change(flow_id, user_id, operation, words[kind])
+
+
+def check_goal(kind: str, goal: Mapping[str, Any]) -> dict[str, Any]:
+    """A goal or exit with its references as ids. Raises :class:`Invalid` by setting."""
+    whole = {"format": 1, "name": "-", "trigger": {}, kind: copy.deepcopy(dict(goal)), "steps": []}
+    resolved, unknown = options.look_up(whole)
+    found = {**unknown, **options.compiled(whole).mistakes}
+    mine = {path.removeprefix(f"{kind}."): texts for path, texts in found.items() if path.partition(".")[0] == kind}
+    if mine:
+        raise Invalid({"_" if path == kind else path: texts for path, texts in mine.items()})
+    return dict(resolved[kind])
+
+
 def delete(flow_id: int, key: str, user_id: int | None = None) -> FlowEdit | None:
     """Delete a step with everything on its paths. Raises :class:`NotFound`."""
     return _change(

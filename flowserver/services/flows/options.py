@@ -319,6 +319,10 @@ def spots(definition: Mapping[str, Any]) -> Iterator[Spot]:
     trigger = definition.get("trigger")
     if isinstance(trigger, dict) and str(trigger.get("type", "")) in catalogue.triggers():
         yield from _of_schema(catalogue.triggers()[str(trigger["type"])].Settings(), trigger, "trigger")
+    for kind in definitions.GOALS:
+        goal = definition.get(kind)
+        if isinstance(goal, dict) and str(goal.get("type", "")) in catalogue.triggers():
+            yield from _of_schema(catalogue.triggers()[str(goal["type"])].Settings(), goal, kind)
     actions = catalogue.actions()
     steps = definition.get("steps", [])
     for path, _, step in definitions.walk(steps if isinstance(steps, list) else []):

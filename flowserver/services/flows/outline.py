@@ -9,7 +9,7 @@ from typing import Any
 from flowserver.domain import definition as definitions
 from flowserver.domain import duration, flow_graph
 from flowserver.domain.checks import Finding
-from flowserver.domain.definition import Compiled
+from flowserver.domain.definition import GOALS, Compiled
 from flowserver.domain.edits import Place, Shape
 from flowserver.domain.flow_graph import DAY, Span
 from flowserver.errors import Invalid
@@ -119,6 +119,21 @@ def sentence(definition: Mapping[str, Any], names: Names) -> str:
         cls = catalogue.triggers().get(flow.trigger_type)
         return cls.title if cls else flow.trigger_type
     return flow.trigger.sentence(names)
+
+
+def goals(definition: Mapping[str, Any], names: Names) -> dict[str, Any]:
+    """The goal and the exit of a flow in words; ``None`` where there is none."""
+    return {kind: _goal_words(kind, definition[kind], names) if definition.get(kind) else None for kind in GOALS}
+
+
+def _goal_words(kind: str, raw: Mapping[str, Any], names: Names) -> str:
+    found = next((one for one in options.compiled({"steps": [], kind: raw}).goals if one.kind == kind), None)
+    if found is None:
+        return N_("This cannot be read any more. Choose it again")
+    what = Text("When “%(event)s” is reported", event=found.event) if found.node is None else found.node.sentence(names)
+    if found.within is None:
+        return Text("%(what)s, the contact leaves the flow", what=what)
+    return Text("%(what)s within %(time)s, the contact leaves the flow", what=what, time=duration.words(raw["within"]))
 
 
 class _Builder:

@@ -195,7 +195,7 @@ def refusal(row: Any, now: datetime, archived: bool = False, campaign: Any = Non
     if row.flow_state == "paused" and row.pause_mode == "skip":
         return "paused"
     if row.enrollment is None or (not row.enrolled and row.end_reason not in NORMAL_ENDS):
-        return "left_flow"
+        return row.end_reason if row.end_reason in ("goal", "exit") else "left_flow"
     return _refusal(row, now)
 
 

@@ -19,7 +19,7 @@ from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import Contact, ContactList, Engagement, Enrollment, Membership, Message, Suppression, Workspace
 from flowserver.models.messages import TO_CONTACTS
-from flowserver.services.engine import enrollment, events
+from flowserver.services.engine import events, leaving
 from flowserver.services.messages import connections, envelopes, outcomes
 from flowserver.services.people import consents, lists
 from flowserver.services.site import recognition
@@ -376,7 +376,7 @@ def stop_everything(token: str) -> Workspace:
     if contact is not None:
         for channel in ("email", "sms"):
             _withdraw(contact, channel, "preference page", message, now)
-        enrollment.cancel([contact.id], "opted_out")
+        leaving.cancel([contact.id], "opted_out")
     elif message is not None and message.kind in TO_CONTACTS:
         outcomes.suppress(message, message.address, "unsubscribed", "preference page", now)
     db.session.commit()

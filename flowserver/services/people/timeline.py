@@ -48,6 +48,9 @@ REASONS: Mapping[str, str] = {
     "no_longer_matches": N_("No longer matched when the waiting time ended"),
     "taken_out": N_("Taken out by hand"),
     "moved_on": N_("Moved on by hand"),
+    "start_undone": N_("What started it was taken back before the first step"),
+    "goal": N_("Reached the flow's goal"),
+    "exit": N_("Met the flow's exit"),
 }
 
 

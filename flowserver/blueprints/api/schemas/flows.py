@@ -28,6 +28,16 @@ class Definition(ma.Schema):
             "type": "object",
         },
     )
+    goal = fields.Anything(
+        metadata={
+            "description": "What ends a run wherever it stands: an `event` word, or the `type` of a starting point with its"
+            " settings; `within` (counted from entering), `label`, `outcome`.",
+            "type": "object",
+        },
+    )
+    exit = fields.Anything(
+        metadata={"description": "As `goal`, for what makes contacts leave early.", "type": "object"},
+    )
     steps = fields.Anything(
         metadata={
             "description": "Steps in order, each with `key`, `type`, its own settings and, where it branches, the lanes"

@@ -1,0 +1,100 @@
+"""Who leaves a flow before its end: starts that are undone, goals that are reached, people who are gone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+
+from flowserver import clock
+from flowserver.domain.definition import Compiled, Goal
+from flowserver.domain.steps import Fact
+from flowserver.errors import Invalid
+from flowserver.extensions import db
+from flowserver.models import Enrollment
+from flowserver.services.engine import bulk, engine, flow_state
+
+log = structlog.get_logger()
+
+_E = Enrollment.__table__.c
+_ENDED = {"due_at": None, "held": False, "awaits": None}
+
+
+def follow(events: Sequence[Any], now: datetime) -> int:
+    """End the runs that these events end, in every flow their contacts are in; returns how many. The caller commits.
+
+    A run that waits to start is undone by what its starting point says; any run ends with its flow's goal or exit. The
+    event that started a run does not end it. The contacts are locked.
+    """
+    by_contact: dict[int, list[Any]] = defaultdict(list)
+    for event in events:
+        by_contact[event.contact_id].append(event)
+    query = sa.select(_E.id, _E.contact_id, _E.version_id, _E.data, _E.event_key, _E.triggered_at, _E.entered_at).where(
+        bulk.ids_in(_E.contact_id, by_contact), _E.due_at.is_not(None)
+    )
+    ends: dict[tuple[str, str | None, str | None], list[int]] = defaultdict(list)
+    for run in db.session.connection().execute(query).all():
+        flow = _flow(run.version_id)
+        end = _end_of(flow, run, by_contact[run.contact_id], now) if flow is not None else None
+        if end is not None:
+            ends[end].append(run.id)
+    return sum(_end(ids, reason, label, outcome) for (reason, label, outcome), ids in ends.items())
+
+
+def _flow(version_id: int) -> Compiled | None:
+    """``None`` when this release cannot read it: the flow will be paused when somebody in it is due."""
+    try:
+        return engine.compiled(version_id)
+    except Invalid:
+        return None
+
+
+def _end_of(
+    flow: Compiled, run: Any, events: Sequence[Any], now: datetime
+) -> tuple[str, str | None, str | None] | None:
+    """Reason, label and outcome with which one of the events ends the run; ``None``: it goes on."""
+    for event in events:
+        if event.key == run.event_key:
+            continue
+        fact = Fact(event.type, event.at or now, event.subject, event.data)
+        if run.entered_at is None and event.type in flow.trigger.revoked_by and _undoes(flow.trigger, fact, run):
+            return "start_undone", None, None
+        goal = next((goal for goal in flow.goals if _met(goal, fact, run)), None)
+        if goal is not None:
+            return goal.kind, goal.label or None, goal.outcome
+    return None
+
+
+def _undoes(trigger: Any, fact: Fact, run: Any) -> bool:
+    try:
+        return bool(trigger.revokes(fact, run.data or {}))
+    except Exception as error:  # an odd event undoes nothing
+        log.error("leave.trigger_failed", trigger=trigger.name, run=run.id, exc_info=error)
+        return False
+
+
+def _met(goal: Goal, fact: Fact, run: Any) -> bool:
+    try:
+        return fact.at >= run.triggered_at and goal.met(fact, run.entered_at or run.triggered_at)
+    except Exception as error:
+        log.error("leave.goal_failed", kind=goal.kind, run=run.id, exc_info=error)
+        return False
+
+
+def cancel(contact_ids: Sequence[int], reason: str) -> int:
+    """End every live run of these contacts (deleted, erased, opted out of everything). The caller commits."""
+    live = sa.select(_E.id).where(bulk.ids_in(_E.contact_id, contact_ids), _E.due_at.is_not(None)).with_for_update()
+    return _end(list(db.session.connection().scalars(live)), reason)
+
+
+def _end(ids: Sequence[int], reason: str, label: str | None = None, outcome: str | None = None) -> int:
+    if ids:
+        flow_state.note_ends(ids, reason)
+        ended = {**_ENDED, "ended_at": clock.now(), "end_reason": reason, "label": label, "outcome": outcome}
+        live = sa.and_(bulk.ids_in(_E.id, ids), _E.due_at.is_not(None))
+        db.session.connection().execute(sa.update(Enrollment.__table__).where(live).values(**ended))
+    return len(ids)
