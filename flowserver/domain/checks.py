@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from flowserver.domain import content_checks, flow_graph
 from flowserver.domain.definition import LANES, Compiled, Step
+from flowserver.domain.steps import Fact
 from flowserver.errors import flat
 from flowserver.text import N_, Text
 
@@ -96,6 +98,7 @@ def _steps(flow: Compiled, client: Client) -> Iterator[Finding]:
         yield from _content(step, client)
         yield from _paths(step)
         yield from _asked_too_soon(flow, step)
+        yield from _starts_itself(flow, step)
         if step.key not in reached and not ended:
             ended = True
             yield Finding("check", N_("Nobody comes to this step: the flow ends before it"), "step", step.key)
@@ -103,6 +106,15 @@ def _steps(flow: Compiled, client: Client) -> Iterator[Finding]:
             deep = True
             text = Text("Paths here are more than %(n)s levels deep. A second flow is easier to follow", n=DEEPEST)
             yield Finding("check", text, "step", step.key)
+
+
+def _starts_itself(flow: Compiled, step: Step) -> Iterator[Finding]:
+    """A step that makes happen what its own flow starts with."""
+    for type_, subject in step.node.causes():
+        listens = flow.trigger is not None and type_ in flow.trigger.listens_to
+        if listens and flow.trigger.admits(Fact(type_, datetime.max, subject)):
+            text = N_("This step would start its own flow again. Start the flow otherwise, or take the step out")
+            yield Finding("fix", text, "step", step.key)
 
 
 def _content(step: Step, client: Client) -> Iterator[Finding]:

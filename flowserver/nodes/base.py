@@ -326,6 +326,10 @@ class Action(Node):
         """Decide for every item that arrives: one outcome each, in order."""
         raise NotImplementedError
 
+    def causes(self) -> tuple[tuple[str, str], ...]:
+        """The events this step makes happen, ``(type, subject)``, which its own flow must not start with."""
+        return ()
+
     def hears(self) -> frozenset[str]:
         """The event types this step may wait for."""
         return frozenset()

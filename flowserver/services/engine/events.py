@@ -109,6 +109,11 @@ def keep(events: Sequence[NewEvent]) -> list[NewEvent]:
     return _insert(events, clock.now())
 
 
+def fresh_key() -> str:
+    """A key nobody else has."""
+    return uuid.uuid4().hex
+
+
 def lock_contacts(ids: Collection[int], skip_locked: bool = False) -> set[int]:
     """Lock contacts in id order until the transaction ends; returns those that exist (and were free)."""
     c = Contact.__table__.c

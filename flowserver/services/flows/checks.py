@@ -14,6 +14,7 @@ from flowserver.extensions import current_workspace, db
 from flowserver.models import Field, Flow, Workspace
 from flowserver.services.engine import starts
 from flowserver.services.flows import moments, options
+from flowserver.services.site import conversions
 
 
 def findings(definition: Mapping[str, Any], flow: Flow | None = None) -> list[Finding]:
@@ -25,7 +26,15 @@ def findings(definition: Mapping[str, Any], flow: Flow | None = None) -> list[Fi
     compiled = options.compiled(resolved)
     passed = {} if flow is not None and starts.fired(flow.id) else moments.mistakes(compiled.trigger)
     flawed = {path: [text] for path, text in options.flaws(resolved).items()}
-    return checks.findings(compiled, client(), {**flawed, **unknown, **passed})
+    found = checks.findings(compiled, client(), {**flawed, **unknown, **passed})
+    return [*found, *_remarks(resolved)]
+
+
+def _remarks(definition: Mapping[str, Any]) -> list[Finding]:
+    """What deserves a look about the objects the flow starts with."""
+    started_by = options.references({"trigger": definition.get("trigger")})
+    texts = [conversions.unrecorded(id) for source, id in started_by if source == "conversion_rule"]
+    return [Finding("check", text, "trigger", "", "rule") for text in texts if text]
 
 
 def client() -> checks.Client:

@@ -24,6 +24,7 @@ from flowserver.extensions import current_workspace, db
 from flowserver.models import (
     Access,
     ContactList,
+    ConversionRule,
     Coupon,
     CouponCampaign,
     Field,
@@ -96,6 +97,12 @@ def _sites_not_ready(ids: Iterable[int]) -> Mapping[int, Text]:
     return found
 
 
+def _rules_off(ids: Iterable[int]) -> Mapping[int, Text]:
+    """Conversion rules that are switched off."""
+    rows = db.session.scalars(sa.select(ConversionRule).where(ConversionRule.id.in_(ids), ~ConversionRule.enabled))
+    return {row.id: Text("The conversion rule %(name)s is switched off", name=row.name) for row in rows}
+
+
 def _people() -> Any:
     mine = sa.select(Access.user_id).where(Access.workspace_id == current_workspace())
     here = sa.or_(User.role == "admin", User.id.in_(mine))
@@ -110,6 +117,14 @@ def _without_codes(ids: Iterable[int]) -> Mapping[int, Text]:
 
 
 _NO_CODES = N_("This coupon campaign has no codes yet. Import them first")
+
+_OF_RULES = (
+    N_("Choose a conversion rule"),
+    N_("There is no conversion rule yet"),
+    N_("a deleted conversion rule"),
+    N_("There is no conversion rule “%(name)s” in this client that can be used here"),
+    N_("The conversion rule was deleted. Choose another one"),
+)
 
 SOURCES = {
     "list": Source(
@@ -204,6 +219,14 @@ SOURCES = {
         N_("The site was deleted. Choose another one"),
         misfits=_site_misfits,
         flaws=_sites_not_ready,
+    ),
+    "conversion_rule": Source(_named(ConversionRule), *_OF_RULES, flaws=_rules_off),
+    "manual_rule": Source(
+        _named(ConversionRule, ConversionRule.source == "manual"),
+        _OF_RULES[0],
+        N_("There is no conversion rule that steps record yet"),
+        *_OF_RULES[2:],
+        flaws=_rules_off,
     ),
     "step": Source(
         lambda: None,  # not in the database: the messages sent before a step
