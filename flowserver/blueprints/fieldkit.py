@@ -12,6 +12,7 @@ from wtforms.widgets import html_params
 
 from flowserver.blueprints.say import say
 from flowserver.errors import flat
+from flowserver.nodes.base import ValueField
 
 _KINDS: tuple[tuple[type, str], ...] = (
     (wtforms.HiddenField, "hidden"),
@@ -24,6 +25,8 @@ _KINDS: tuple[tuple[type, str], ...] = (
 
 def field_kind(field: wtforms.Field) -> str:
     """Which of the macro's shapes a field takes: hidden, tick, choices, duration, select, file or text."""
+    if isinstance(field, ValueField):
+        return "select" if field.choices else "text"
     if getattr(field.widget, "input_type", "") == "hidden":
         return "hidden"
     if hasattr(field, "units") and hasattr(field, "amount"):

@@ -226,15 +226,17 @@ class BatchContext:
         except Invalid:
             return False
         for key, value in changes.items():
-            if getattr(contact, key) != value:
+            old = getattr(contact, key)
+            if old != value:
                 setattr(contact, key, value)
-                self._changed(item, key)
+                self._changed(item, key, old, value)
         for key, value in fields.items():
-            if contact.fields.get(key) != value:
+            old = contact.fields.get(key)
+            if old != value:
                 contact.fields = {**contact.fields, key: value}
                 if value is None:
                     del contact.fields[key]
-                self._changed(item, key, "fields")
+                self._changed(item, key, old, value, "fields")
         return True
 
     def _typed(self, key: str, value: Any) -> Any:
@@ -247,10 +249,10 @@ class BatchContext:
             self.typed[asked] = people.value(type_, value, choices, self.client.customs)
         return self.typed[asked]
 
-    def _changed(self, item: Item, key: str, column: str = "") -> None:
+    def _changed(self, item: Item, key: str, old: Any, new: Any, column: str = "") -> None:
         self.wishes.contacts[item.contact.id] = item.contact
         self.wishes.changed.add(column or key)
-        self.emit(item, "field_changed", key)
+        self.emit(item, "field_changed", key, {"old": old, "new": new})
 
     def add_tag(self, item: Item, tag: str) -> bool:
         if tag in item.contact.tags:

@@ -149,6 +149,11 @@ class Person:
     changed: dict[str, tuple[Any, Any]] = field(default_factory=dict)  # field → (old, new)
     tags: set[str] = field(default_factory=set)
 
+    def filled(self) -> list[str]:
+        """The keys of the fields that hold something, as the event of somebody new names them."""
+        core = {key: getattr(self, key) for key in people.TEXTS}
+        return sorted(key for key, value in {**core, **self.fields}.items() if value not in (None, ""))
+
 
 class Register:
     """The people a chunk of rows is about, by address, those known and those the chunk makes."""

@@ -6,7 +6,7 @@ import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 from zoneinfo import ZoneInfo
 
 import marshmallow as ma
@@ -80,6 +80,23 @@ class Ref(fields.Field[Any]):
         raise ma.ValidationError(N_("Choose one"))
 
 
+class ValueOf(fields.Raw):
+    """A value for the field of the contact that the setting ``field`` names.
+
+    ``how`` names the setting that says how it is compared. That the value fits the type of the field is checked by
+    ``services/flows/options.py`` when a definition comes in, which writes it in that type.
+    """
+
+    def __init__(self, field: str = "field", how: str = "", **kwargs: Any):
+        super().__init__(**kwargs)
+        self.field, self.how = field, how
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if not isinstance(value, str | int | float | bool | None):
+            raise ma.ValidationError(N_("Write one value, not a list or an object"))
+        return value
+
+
 class Duration(fields.Field[Any]):
     """``{"days": 3}``: exactly one of minutes, hours, days; 0 to 365 days. Kept as written."""
 
@@ -151,6 +168,52 @@ def _id_or_text(value: Any) -> Any:
 
 
 _WHOLE = re.compile("[0-9]{1,18}")
+
+
+class Option(NamedTuple):
+    """One option of a choice, as the form macros draw it."""
+
+    value: str
+    label: str
+    selected: bool
+
+
+class ValueField(wtforms.StringField):
+    """A value for a field of the contact, asked for as the type of that field needs it: ``of`` names its question."""
+
+    data: Any
+    render_kw: Any
+
+    def __init__(self, label: str = "", of: str = "field", **kwargs: Any):
+        super().__init__(label, **kwargs)
+        self.of, self.choices = of, list[tuple[str, str]]()
+
+    def process_data(self, value: Any) -> None:
+        """A stored value as it is typed."""
+        super().process_data(("no", "yes")[value] if isinstance(value, bool) else value)
+
+    def suit(self, type_: str, choices: Sequence[str]) -> None:
+        """Ask for text, a number, a date, yes or no, or one of some choices."""
+        self.data = "" if self.data is None else str(self.data)
+        usual = {"number": {"inputmode": "decimal"}, "date": {"type": "date"}}.get(type_, {})
+        if not (type_ == "date" and self.data and not _DAY.fullmatch(self.data)):  # a browser would hide what was typed
+            self.render_kw = {**(self.render_kw or {}), **usual}
+        if type_ == "yes_no":
+            self.choices = [("", N_("Choose one")), ("yes", N_("Yes")), ("no", N_("No"))]
+        elif type_ == "choice":
+            known = {choice: choice for choice in (*choices, self.data) if choice}  # one that is gone stays chosen
+            self.choices = [("", N_("Choose one")), *known.items()]
+
+    def has_groups(self) -> bool:
+        """As a choice it has none."""
+        return False
+
+    def iter_choices(self) -> list[Option]:
+        """Its options, where it is a choice."""
+        return [Option(value, label, value == self.data) for value, label in self.choices]
+
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 class DurationField(wtforms.Field):

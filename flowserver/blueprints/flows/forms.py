@@ -105,6 +105,7 @@ class Start:
     def __init__(self, kind: str, posted: Any, trigger: Mapping[str, Any] | None = None, name: str = ""):
         self.node: type[Trigger] = catalogue.triggers()[kind]
         self.kept = {name: trigger[name] for name in self.node.Form.elsewhere if trigger and name in trigger}
+        self._posted = posted
         given = {"type": kind, **(trigger or {})}
         self.details = Details(posted, data=Details.of(given, name))
         own = {key: value for key, value in given.items() if key != "type"}
@@ -117,6 +118,11 @@ class Start:
         tried = posted.get("try", "") if posted is not None else ""
         if tried in self.own.tries:
             self.answers[tried] = self.own.tried(tried)
+
+    @property
+    def only_shown(self) -> bool:
+        """Whether the page was sent only to come again: with the sentence, what follows from an answer, a trial's result."""
+        return self._posted is not None and bool({"preview", "act"} & set(self._posted) or self.answers)
 
     @property
     def fields(self) -> Fields:

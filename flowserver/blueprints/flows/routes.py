@@ -383,7 +383,7 @@ def start(flow_id: int) -> str | Response | tuple[str, int]:
         raise NotFound(_("We do not know this starting point"))
     page = Start(trigger["type"], request.form if request.method == "POST" else None, trigger, flow.name)
     seen = drafts.print_of(trigger)
-    if request.method == "GET" or "preview" in request.form or page.answers:
+    if request.method == "GET" or page.only_shown:
         return _start_page(flow, page, seen)
     try:
         drafts.update_trigger(flow.id, page.trigger(), current_user.id, seen=request.form.get("seen", ""))

@@ -47,7 +47,7 @@ def details(trigger: str) -> str | Response | tuple[str, int]:
     if request.method == "GET":
         return _page(_prefilled(trigger, template), template)
     start = Start(trigger, request.form)
-    if "preview" in request.form or start.answers:
+    if start.only_shown:
         return _page(start, template)
     steps = library.steps(template.slug) if template else []
     definition = {"name": start.details.name.data or "", "trigger": start.trigger(), "steps": steps}

@@ -12,7 +12,7 @@ from marshmallow import fields
 from flowserver.domain import people
 from flowserver.domain.steps import Context, Go, Item, Outcome
 from flowserver.nodes import base
-from flowserver.nodes.base import Action, ChoiceOf, Names, NodeForm, Ref, length
+from flowserver.nodes.base import Action, ChoiceOf, Names, NodeForm, Ref, ValueOf, length
 from flowserver.nodes.conditions.field_compares import value_of
 from flowserver.nodes.conditions.score_compares import WholeNumber
 from flowserver.text import N_, Text
@@ -40,7 +40,7 @@ class SetField(Action):
 
     class Settings(base.Settings):
         field = Ref("field", required=True, error_messages={"required": N_("Choose the field")})
-        value = fields.Raw()
+        value = ValueOf()
         clear = fields.Boolean()
         add = WholeNumber()
         today = fields.Boolean()
@@ -58,10 +58,7 @@ class SetField(Action):
 
         @ma.validates_schema
         def _fits(self, data: Mapping[str, Any], **_: Any) -> None:
-            value = data.get("value")
-            if not isinstance(value, str | int | float | bool | None):
-                raise ma.ValidationError(N_("Write one value, not a list or an object"), "value")
-            length(NAMES.get(data["field"], people.TEXT_LENGTH), "value")(value)
+            length(NAMES.get(data["field"], people.TEXT_LENGTH), "value")(data.get("value"))
 
     class Form(NodeForm):
         asks = {"add": "value", "clear": "way", "today": "way"}

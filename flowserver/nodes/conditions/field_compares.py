@@ -13,9 +13,11 @@ import marshmallow as ma
 import wtforms
 from marshmallow import fields, validate
 
+from flowserver.domain import people
 from flowserver.domain.steps import Contact, Context, Item
+from flowserver.errors import Invalid
 from flowserver.nodes import base
-from flowserver.nodes.base import ChoiceOf, Condition, Names, NodeForm, Ref, length
+from flowserver.nodes.base import ChoiceOf, Condition, Names, NodeForm, Ref, ValueField, ValueOf, length
 from flowserver.text import N_, Text
 
 CORE = ("first_name", "last_name", "email", "phone", "external_id", "locale")
@@ -46,8 +48,12 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 def value_of(contact: Contact, key: str) -> Any:
     """The value of a core or custom field; ``None`` where there is none."""
-    found = getattr(contact, key) if key in CORE else contact.fields.get(key)
-    return None if isinstance(found, str) and not found.strip() else found
+    return present(getattr(contact, key) if key in CORE else contact.fields.get(key))
+
+
+def present(value: Any) -> Any:
+    """A value as it counts: blank text is none."""
+    return None if isinstance(value, str) and not value.strip() else value
 
 
 def fold(value: Any) -> str:
@@ -67,6 +73,8 @@ def number(value: Any) -> Decimal | None:
     """A number, typed as one or as text with a decimal point or comma; ``None`` for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
+    if isinstance(value, int | float):
+        return Decimal(str(value))
     text = str(value).strip()
     return Decimal(text.replace(",", ".")) if _NUMBER.fullmatch(text) else None
 
@@ -91,7 +99,7 @@ def _equal(value: Any, wanted: Any) -> bool:
     if isinstance(value, bool):
         return fold(wanted) in (_YES if value else _NO)
     if isinstance(value, int | float):
-        return number(value) == number(wanted)
+        return number(value) == number(wanted) is not None
     return fold(value) == fold(wanted)
 
 
@@ -106,6 +114,26 @@ def _in_order(less: Any, more: Any) -> bool:
     return bool(_DATE.fullmatch(first) and _DATE.fullmatch(second) and first < second)
 
 
+def fit(spec: people.Spec, operator: str, raw: Any, customs: people.Customs) -> Any:
+    """A value to compare a field with, in the type of the field; of type ``core``: the fields everybody has.
+
+    Raises :class:`Invalid`: under ``value`` what the field does not take, under ``operator`` a comparison it does not
+    know.
+    """
+    if operator in ("less", "more") and spec.type not in ("number", "date"):
+        raise Invalid({"operator": [N_("Only a number or a date can be less or more than something")]})
+    if operator == "contains" and spec.type not in ("text", "choice", "core"):
+        raise Invalid({"operator": [N_("Only text can contain something")]})
+    try:
+        if operator == "contains":
+            return people.line(raw, people.TEXT_LENGTH)
+        if spec.type == "core":
+            return people.contact_text(spec.key, raw, customs)
+        return people.value(spec.type, raw, spec.choices, customs)
+    except Invalid as error:
+        raise Invalid({"value": error.messages["_"]}) from None
+
+
 class FieldCompares(Condition):
     name = "field_compares"
     title = N_("A field has a value")
@@ -117,22 +145,20 @@ class FieldCompares(Condition):
             load_default="equals",
             validate=validate.OneOf([name for name, _ in OPERATORS], error=N_("Choose how to compare")),
         )
-        value = fields.Raw()
+        value = ValueOf(how="operator")
 
         @ma.validates_schema
         def _value_where_needed(self, data: Mapping[str, Any], **_: Any) -> None:
             value = data.get("value")
-            if not isinstance(value, str | int | float | bool | None):
-                raise ma.ValidationError(N_("Write one value, not a list or an object"), "value")
             if data.get("operator") not in ALONE and (value is None or not str(value).strip()):
                 raise ma.ValidationError(N_("Enter the value to compare with"), "value")
             length(500, "value")(value)
 
     class Form(NodeForm):
         shows = {"value": "operator=equals|not_equals|contains|less|more"}
-        field = ChoiceOf(N_("Field"), source="field")
+        field = ChoiceOf(N_("Field"), source="field", render_kw={"data-refresh": "type"})
         operator = wtforms.SelectField(N_("Comparison"), choices=dict(OPERATORS))
-        value = wtforms.StringField(N_("Value"))
+        value = ValueField(N_("Value"))
 
         def to_settings(self) -> dict[str, Any]:
             settings = super().to_settings()

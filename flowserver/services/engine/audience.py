@@ -17,7 +17,7 @@ from flowserver import clock, extensions
 from flowserver.extensions import db
 from flowserver.models import Contact, Membership
 from flowserver.models.base import Json
-from flowserver.services.engine import bulk
+from flowserver.services.engine import bulk, field_audience
 
 WINDOW = 20_000  # contacts looked at in one go, where most of them do not match
 AT_ONCE = 1000  # contacts whom a segment is asked about in one go
@@ -126,12 +126,18 @@ def _idle(value: Mapping[str, Any], workspace_id: int) -> sa.Select[Any]:
     return query.where(seen > datetime.fromisoformat(value["since"]) - span) if "since" in value else query
 
 
+def _nobody(_value: Any, workspace_id: int) -> sa.Select[Any]:
+    return _all(None, workspace_id).where(sa.false())
+
+
 _KINDS: dict[str, Callable[[Any, int], sa.Select[Any]]] = {
     "all": _all,
+    "field": field_audience.matching,
     "list": _list,
     "members": _members,
     "contacts": _contacts,
     "date": _date,
     "idle": _idle,
+    "nobody": _nobody,
 }
-_SPARSE = {"date", "idle"}  # kinds that describe few of all contacts
+_SPARSE = {"date", "field", "idle"}  # kinds that describe few of all contacts

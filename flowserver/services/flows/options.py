@@ -18,7 +18,7 @@ import wtforms
 from marshmallow import fields
 
 from flowserver.domain import definition as definitions
-from flowserver.domain import flow_graph, urls
+from flowserver.domain import flow_graph, people, urls
 from flowserver.errors import Invalid
 from flowserver.extensions import current_workspace, db
 from flowserver.models import (
@@ -37,7 +37,9 @@ from flowserver.models import (
     User,
 )
 from flowserver.nodes import catalogue
-from flowserver.nodes.base import BY_KEY, ChoiceOf, Names, Ref
+from flowserver.nodes.base import BY_KEY, ChoiceOf, Names, Ref, ValueField, ValueOf
+from flowserver.nodes.conditions.field_compares import fit
+from flowserver.services.people import contacts as people_of
 from flowserver.text import N_, Text
 
 CORE_FIELDS = (
@@ -270,9 +272,15 @@ def _group(value: str) -> str:
 
 
 def fill(form: Any, definition: Mapping[str, Any] | None = None, key: str = "") -> Any:
-    """Give every :class:`ChoiceOf` of a form its options, a hint to choose first. Returns the form."""
+    """Give every :class:`ChoiceOf` of a form its options, a hint to choose first. Returns the form.
+
+    A :class:`ValueField` is asked for as the field of the contact needs it that was chosen beside it.
+    """
     for field in form:
-        if isinstance(field, ChoiceOf):
+        if isinstance(field, ValueField):
+            spec = specs().get(form[field.of].data)
+            field.suit(spec.type if spec else "text", spec.choices if spec else ())
+        elif isinstance(field, ChoiceOf):
             found = choices(field.source, definition, key)
             source = SOURCES[field.source]
             hint = field.none or (source.blank if found else source.none_yet)
@@ -339,6 +347,16 @@ Spot = tuple[dict[str, Any] | list[Any], Any, str, str]
 
 def spots(definition: Mapping[str, Any]) -> Iterator[Spot]:
     """Every reference of a definition, starting point and conditions included."""
+    for mark, holder, key, path in _marked(definition):
+        if isinstance(mark, Ref):
+            yield holder, key, mark.source, path
+
+
+Marked = tuple[Any, Any, Any, str]
+"""A setting that points outside the definition: its :class:`Ref` or :class:`ValueOf`, what holds it, its key, its path."""
+
+
+def _marked(definition: Mapping[str, Any]) -> Iterator[Marked]:
     trigger = definition.get("trigger")
     if isinstance(trigger, dict) and str(trigger.get("type", "")) in catalogue.triggers():
         yield from _of_schema(catalogue.triggers()[str(trigger["type"])].Settings(), trigger, "trigger")
@@ -353,17 +371,17 @@ def spots(definition: Mapping[str, Any]) -> Iterator[Spot]:
             yield from _of_schema(actions[str(step["type"])].Settings(), step, path)
 
 
-def _of_schema(schema: ma.Schema, data: dict[str, Any], path: str) -> Iterator[Spot]:
+def _of_schema(schema: ma.Schema, data: dict[str, Any], path: str) -> Iterator[Marked]:
     for name, field in schema.fields.items():
         key = field.data_key or name
         if data.get(key) not in (None, ""):
             yield from _of_field(field, data, key, f"{path}.{key}")
 
 
-def _of_field(field: Any, holder: Any, key: Any, path: str) -> Iterator[Spot]:
+def _of_field(field: Any, holder: Any, key: Any, path: str) -> Iterator[Marked]:
     value = holder[key]
-    if isinstance(field, Ref):
-        yield holder, key, field.source, path
+    if isinstance(field, Ref | ValueOf):
+        yield field, holder, key, path
     elif isinstance(field, fields.Nested):
         for inner in value if isinstance(value, list) else [value]:
             if isinstance(inner, dict):
@@ -375,7 +393,7 @@ def _of_field(field: Any, holder: Any, key: Any, path: str) -> Iterator[Spot]:
         yield from _of_rule(value, path)
 
 
-def _of_rule(rule: dict[str, Any], path: str) -> Iterator[Spot]:
+def _of_rule(rule: dict[str, Any], path: str) -> Iterator[Marked]:
     kind = rule.get("type")
     if isinstance(kind, str) and kind in catalogue.conditions():
         yield from _of_schema(catalogue.conditions()[kind].Settings(), rule, path)
@@ -397,7 +415,7 @@ def references(definition: Mapping[str, Any]) -> set[tuple[str, Any]]:
 
 
 def look_up(definition: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """A copy of the definition with names turned into ids, and what was not found, by path."""
+    """A copy of the definition with names turned into ids and values in the type of their field; what is wrong, by path."""
     result = copy.deepcopy(dict(definition))
     unknown: dict[str, list[str]] = {}
     tables: dict[str, dict[str, Any]] = {}
@@ -416,6 +434,7 @@ def look_up(definition: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, li
         if misfits is not None and isinstance(holder, dict):
             start = path.rpartition(".")[0]
             unknown.update({f"{start}.{name}": [text] for name, text in misfits(found, holder).items()})
+    unknown.update(_fit_values(result))
     return result, unknown
 
 
@@ -431,6 +450,28 @@ def flaws(definition: Mapping[str, Any]) -> dict[str, Text]:
         wrong = tell(set(by_path.values())) if tell else {}
         found.update({path: wrong[id] for path, id in by_path.items() if id in wrong})
     return found
+
+
+def _fit_values(definition: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Write every value for a field of the contact in the type of that field; what does not fit, by path."""
+    wrong: dict[str, list[str]] = {}
+    marks = [one for one in _marked(definition) if isinstance(one[0], ValueOf)]
+    known, customs = (specs(), people_of.book().customs) if marks else ({}, people.Customs())
+    for mark, holder, key, path in marks:
+        spec = known.get(holder.get(mark.field)) if isinstance(holder.get(mark.field), str) else None
+        if spec is None or not isinstance(holder[key], str | int | float | bool):
+            continue  # said elsewhere
+        try:
+            holder[key] = fit(spec, str(holder.get(mark.how) or "equals"), holder[key], customs)
+        except Invalid as error:
+            wrong.update({f"{path.removesuffix(key)}{at}": texts for at, texts in error.messages.items()})
+    return wrong
+
+
+def specs() -> dict[str, people.Spec]:
+    """The fields of the contact by key, the client's own and those everybody has (of the type ``core``)."""
+    core = {key: people.Spec(key, label, "core") for key, label in CORE_FIELDS}
+    return {**core, **people_of.book().specs}
 
 
 def _not_found(source: str, given: Any) -> Text:

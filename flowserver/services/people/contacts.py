@@ -154,8 +154,10 @@ def _insert(checked: Mapping[str, Any], source: str) -> Contact | None:
 def _tell_new(contact: Contact, silent: bool, chain: int) -> None:
     if silent:
         return
-    events.record(contact.id, "contact_created", at=contact.created_at, data={"source": contact.source}, chain=chain)
-    for key, value in _facts(contact).items():
+    facts = _facts(contact)
+    data = {"source": contact.source, "filled": sorted(facts)}
+    events.record(contact.id, "contact_created", at=contact.created_at, data=data, chain=chain)
+    for key, value in facts.items():
         _tell_field(contact, key, None, value, chain, created=True)
 
 

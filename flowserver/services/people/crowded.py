@@ -141,7 +141,7 @@ class _Writer:
         ids = {email or phone: id for id, email, phone in made}
         for person in new:
             person.id = ids[person.email or person.phone]
-            self._tell(person, "contact_created", data={"source": self.source})
+            self._tell(person, "contact_created", data={"source": self.source, "filled": person.filled()})
             self._tell_fields(person, created=True)
             person.changed.clear()
 

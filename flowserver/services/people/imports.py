@@ -504,7 +504,7 @@ class _Writer:
         ids = {email or phone: number for number, email, phone in found}
         for person in new:
             person.id = ids[person.email or person.phone]
-            self._tell(person, "contact_created", data={"source": source})
+            self._tell(person, "contact_created", data={"source": source, "filled": person.filled()})
             self._tell_fields(person, created=True)
 
     def _values(self, person: Person) -> dict[str, Any]:
