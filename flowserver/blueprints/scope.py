@@ -25,6 +25,7 @@ PUBLIC = frozenset(
         "static", "bootstrap",  # our files
         "login", "reset", "invitation",  # the door
         "f", "o",  # signup forms and their confirmation
+        "k",  # loyalty cards
         "l", "t", "p", "u",  # clicks, opens, preferences, unsubscribe: signed tokens
         "hooks",  # providers, each with its own proof
         "api",  # bearer keys

@@ -20,6 +20,7 @@ from flowserver.blueprints.contacts.forms import (
 )
 from flowserver.blueprints.fieldkit import add_errors, page, sent
 from flowserver.errors import Conflict, Invalid
+from flowserver.services.loyalty import cards
 from flowserver.services.messages import deliveries
 from flowserver.services.people import (
     by_hand,
@@ -124,6 +125,8 @@ def _show(contact_id: int, consent: ConsentForm | None = None, score: ScoreForm 
         gained=scores.gained(contact_id),
         inside=passages.inside(contact_id),
         coupons=coupon_codes.of_contact(contact_id),
+        loyalty_cards=cards.of_contact(contact_id),
+        loyalty_offers=cards.offers_for(contact_id),
         history=timeline.of(contact_id, show, _moment("before")),
         show=show if show in timeline.SHOWS else "all",
         questions=why.questions(contact_id),

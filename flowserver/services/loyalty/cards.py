@@ -159,6 +159,13 @@ def of_contact(contact_id: int) -> list[tuple[Card, Programme]]:
     return [(card, programme) for card, programme in db.session.execute(query)]
 
 
+def offers_for(contact_id: int) -> list[tuple[int, str]]:
+    """``[(id, name)]`` of the open programmes this contact has no card of."""
+    has = sa.select(Card.programme_id).where(Card.contact_id == contact_id)
+    query = sa.select(Programme.id, Programme.name).where(~Programme.closed, Programme.id.not_in(has))
+    return [(row.id, row.name) for row in db.session.execute(query.order_by(sa.func.lower(Programme.name)))]
+
+
 def search(
     q: str = "",
     programme_id: int | None = None,

@@ -104,7 +104,7 @@ def create(values: Mapping[str, Any]) -> Programme:
 def update(programme_id: int, values: Mapping[str, Any]) -> Programme:
     """Change a programme; points given already stay as they are. Raises :class:`NotFound`, :class:`Invalid`."""
     row = get(programme_id)
-    return _save(row, {**_values(row), **values})
+    return _save(row, {**as_given(row), **values})
 
 
 def delete(programme_id: int) -> None:
@@ -120,7 +120,8 @@ def delete(programme_id: int) -> None:
     db.session.commit()
 
 
-def _values(row: Programme) -> dict[str, Any]:
+def as_given(row: Programme) -> dict[str, Any]:
+    """A programme in the shape :func:`create` and :func:`update` take."""
     kept = ("name", "welcome_points", "code", "color", "logo_url", "welcome_text", "form_id", "closed")
     return {**{key: getattr(row, key) for key in kept}, "amount_per_point": row.cents_per_point / 100}
 

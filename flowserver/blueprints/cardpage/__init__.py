@@ -1,0 +1,1 @@
+"""The page of a loyalty card, for the one who has it."""
