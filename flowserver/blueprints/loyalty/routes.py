@@ -23,6 +23,8 @@ from flowserver.services.people import forms, usage
 
 bp = Blueprint("loyalty", __name__, url_prefix="/c/<client>/loyalty")
 
+LINES = 20  # movements on one page
+
 bp.add_app_template_filter(show_number, "card_number")
 
 
@@ -241,7 +243,8 @@ def _card(card_id: int, points_form: Any = None, attach_form: Any = None, status
     shown = render_template(
         "loyalty/card.html",
         view=cards.view(card_id),
-        lines=cards.ledger_of(card_id, before=_number("before")),
+        lines=cards.ledger_of(card_id, before=_number("before"), limit=LINES),
+        most=LINES,
         before=_number("before"),
         once=once(),
         points_form=points_form or PointsForm(),

@@ -24,6 +24,7 @@ from flowserver.models import Contact, ContactList, Field, Form, Message, User, 
 from flowserver.services.accounts import clients, setup
 from flowserver.services.engine import bulk, engine, events
 from flowserver.services.flows import flows
+from flowserver.services.operations.demo_loyalty import Shop
 from flowserver.services.shop import coupon_campaigns, coupon_codes, coupons
 from flowserver.text import N_
 
@@ -201,6 +202,7 @@ class _Story:
             )
         )
         db.session.commit()
+        self.shop = Shop(self.workspace, random.Random(7))  # a chance of its own: the other figures stay as they are
         for definition in (_welcome(self.workspace.name), _nurturing(self.workspace.name)):
             flow = flows.create(definition, self.user_id)
             flows.publish(flow.id, self.user_id, include_existing=False)
@@ -234,6 +236,7 @@ class _Story:
         if count:
             self._people(count)
         self._react()
+        self.shop.open()
         while engine.batch():
             pass
         while events.match_unmatched():

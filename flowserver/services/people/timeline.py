@@ -13,6 +13,7 @@ from flowserver.extensions import db
 from flowserver.models import Consent, ContactList, Decision, Engagement, Enrollment, Event, Form, Message, ScoreEntry
 from flowserver.nodes import catalogue
 from flowserver.services.flows import options
+from flowserver.services.loyalty import words as loyal
 from flowserver.services.people.chapters import GONE, Chapters, headline
 from flowserver.text import N_, Text
 
@@ -199,7 +200,7 @@ def _reactions(contact_id: int, before: datetime | None) -> Iterator[Entry]:
 
 _SHOWN_ELSEWHERE = (
     "consent_changed", "score_changed", "email_sent", "email_opened", "email_clicked", "email_bounced", "sms_sent",
-    "sms_delivered", "sms_failed", "unsubscribed", "spend_changed",
+    "sms_delivered", "sms_failed", "unsubscribed", "spend_changed", "points_given",
 )  # fmt: skip
 
 
@@ -226,6 +227,9 @@ def _events(contact_id: int, before: datetime | None) -> Iterator[Entry]:
                 text,
                 rank=1 if row.type == "contact_created" else 2,
             )
+        elif row.type in loyal.EVENTS:
+            icon, kind, title, text = loyal.said(row.type, data)
+            yield Entry(row.at, icon, kind, title, text, rank=2)
         else:
             yield Entry(row.at, "flag", "plain", Text("Event “%(type)s”", type=row.type), row.subject)
 
