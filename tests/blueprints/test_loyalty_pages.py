@@ -227,7 +227,7 @@ def test_a_blocked_card_takes_nothing_at_the_till(console, card):
 
 def test_the_tab_for_coupons_stands_there_once_its_page_does(app, console):
     there = app.url_map.bind("").test("/c/x/till/coupons", "GET")
-    assert ("What is scanned" in console.get(TILL).text) == there
+    assert (">Coupon</a>" in console.get(TILL).text) == there
 
 
 def test_people_of_the_client_only_look(login, workspace, card, club):
