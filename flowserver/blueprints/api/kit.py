@@ -38,7 +38,11 @@ ID = "<int(min=1, max=9223372036854775807):%s>"
 PER_KEY = "3000 per minute"
 CLIENT = "Flowserver-Client"  # names the client an agency key acts for
 WRONG_KEYS = "60 per minute"  # from one address
-LIVE = {"inside", "contacts"}  # counts that move by themselves: no change anybody made, but nothing to cache either
+LIVE = {
+    "inside",
+    "contacts",
+    "numbers",
+}  # counts that move by themselves: no change anybody made, but nothing to cache either
 DUMP = orjson.OPT_UTC_Z
 JSON = "application/json"
 View = Callable[..., Any]
@@ -106,6 +110,7 @@ class Resource(flask_smorest.Blueprint):
         tagged: bool = False,
         if_match: bool = False,
         conflicts: bool = False,
+        gone: bool = False,
         anywhere: bool = False,
         uploads: str = "",
         media: str = JSON,
@@ -115,7 +120,7 @@ class Resource(flask_smorest.Blueprint):
         ``shows`` and ``example``: the schema and an example of the answer with ``status``; ``also``: other good
         answers of the same shape, ``{status: description}``. ``query``, ``takes``: schemas of address and body, of which
         ``body_example`` is one; the view gets them as ``query`` and ``body``. ``tagged``: answers with an ETag. ``if_match``: the view calls
-        :func:`unchanged`. ``conflicts``: may answer 409 of its own. ``anywhere``: keys of the agency need not name a
+        :func:`unchanged`. ``conflicts``: may answer 409 of its own, ``gone``: 410. ``anywhere``: keys of the agency need not name a
         client. ``uploads``: an example of the CSV file the body may be instead (:func:`body.upload`). ``media``: the
         answer's content type where it is not JSON; the view answers with a response.
         """
@@ -132,7 +137,8 @@ class Resource(flask_smorest.Blueprint):
                 shown = {"schema": shows, "example": example} if code != 204 else {}
                 shown |= {"content_type": media} if media != JSON and code != 204 else {}
                 found = self.alt_response(code, description=words, headers=headers, success=True, **shown)(found)
-            for code in _problems(rule, scope, takes is not None, query is not None, if_match, conflicts):
+            problems_of = _problems(rule, scope, takes is not None, query is not None, if_match, conflicts)
+            for code in problems_of + ([410] if gone else []):
                 found = self.alt_response(code, response=HTTPStatus(code).name)(found)
             notes = {openapi.IF_MATCHES: if_match, openapi.PART: self.part, openapi.UPLOADS: uploads}
             found = self.doc(operationId=_camel(view.__name__), **notes)(found)

@@ -31,6 +31,7 @@ SLUGS = {
     404: "not-found",
     405: "method-not-allowed",
     409: "conflict",
+    410: "gone",
     412: "precondition-failed",
     413: "too-large",
     415: "unsupported-media-type",

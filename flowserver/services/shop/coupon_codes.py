@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import IO, Any, BinaryIO, cast
@@ -263,6 +263,23 @@ def uses(*, coupon_id: int | None = None, campaign_id: int | None = None, limit:
     return [Use(row, code, who or "") for row, code, who in db.session.execute(query)]
 
 
+def use(redemption_id: int) -> Use:
+    """One use of a coupon. Raises :class:`NotFound`."""
+    row = coupons.redemption(redemption_id)
+    return Use(row, db.session.scalars(sa.select(Coupon.code).where(Coupon.id == row.coupon_id)).one(), "")
+
+
+def uses_after(last: int, limit: int, *, campaign_id: int | None, contact_id: int | None) -> list[Use]:
+    """The next uses whose id is above ``last``, oldest first, one more than ``limit`` where there are more."""
+    query = sa.select(CouponRedemption, Coupon.code).join(Coupon, Coupon.id == CouponRedemption.coupon_id)
+    query = query.where(CouponRedemption.id > last).order_by(CouponRedemption.id).limit(limit + 1)
+    if campaign_id is not None:
+        query = query.where(CouponRedemption.campaign_id == campaign_id)
+    if contact_id is not None:
+        query = query.where(CouponRedemption.contact_id == contact_id)
+    return [Use(row, code, "") for row, code in db.session.execute(query)]
+
+
 def of_contact(contact_id: int, limit: int = 20) -> list[tuple[Coupon, str, str]]:
     """The newest coupons of a contact, with the name and the value of their campaigns."""
     query = (
@@ -302,6 +319,21 @@ def contact_of(words: str) -> Contact:
     if found is None:
         raise Invalid({"who": [Text("There is no contact with %(address)s", address=address)]})
     return found
+
+
+def whose(who: Mapping[str, Any]) -> Contact:
+    """The contact with this id, or one of these addresses. Raises :class:`Invalid` under ``contact``."""
+    given = {name: value for name, value in who.items() if value not in (None, "")}
+    number = given.pop("id", None)
+    try:
+        known = people_of.get(number) if number else people_of.match(people_of.book().read(given)) if given else None
+    except Invalid as error:
+        raise Invalid({"contact": error.messages}) from None
+    except NotFound:
+        known = None
+    if known is None:
+        raise Invalid({"contact": [N_("There is no such contact")]})
+    return known
 
 
 def last_place(user_id: int) -> str:

@@ -41,7 +41,12 @@ def lume(api, newsletter, clock, queue, bob):
     ada = {"id": contact["id"]}
     api.post("/events", {"type": "purchase", "contact": ada, "properties": {"order": "A-1", "amount": 12}})
     api.post("/events", {"type": "cart_updated", "contact": ada, "properties": {"cart": "c-1"}})
+    coupons = api.post("/coupon-campaigns", {"name": "Spring beans", "value": "15 %", "uses": 1000}).json
+    code = api.post("/coupons", {"campaign": coupons["id"], "contact": ada}).json["code"]
     return SimpleNamespace(
+        coupon_campaign_id=coupons["id"],
+        code=code,
+        redemption_id=api.post(f"/coupons/{code}/redeem").json["id"],
         contact_id=contact["id"],
         list_id=newsletter.id,
         tag="customer",
