@@ -34,7 +34,7 @@ def test_a_site_is_made_shown_changed_and_deleted(console, clock):
     assert made.status_code == 303
     page = html.unescape(console.get(made.location).text)
     row = monitors.everything()[0].row
-    assert row.domains == ["shop.example", "blog.shop.example"] and row.ask_consent
+    assert row.domains == ["shop.example", "blog.shop.example"] and row.ask_consent and row.enabled
     assert f'<script src="http://localhost/t/{row.public_id}.js" defer></script>' in page
     assert "script-src http://localhost; connect-src http://localhost" in page and "No visit has come" in page
     changed = console.post(f"{made.location}/edit", data={"name": "Coffee", "domains": "shop.example"})

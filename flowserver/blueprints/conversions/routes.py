@@ -59,7 +59,7 @@ def new() -> ResponseReturnValue:
     form = RuleForm(sent(), monitor=request.args.get("site", ""))
     if request.method == "POST":
         try:
-            row = conversions.create(_values(form))
+            row = conversions.create({**_values(form), "enabled": True})
         except Invalid as error:
             add_errors(form, error.messages)
         else:
@@ -95,8 +95,7 @@ def edit(rule_id: int) -> ResponseReturnValue:
 
 
 def _values(form: RuleForm) -> dict[str, Any]:
-    new = "enabled" not in request.form and request.endpoint == "conversions.new"
-    return {**form.data, "patterns": form.patterns.data or "", "enabled": new or form.enabled.data}
+    return {**form.data, "patterns": form.patterns.data or ""}
 
 
 def _shown(row: Any) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def new() -> ResponseReturnValue:
     form = SiteForm(sent())
     if request.method == "POST":
         try:
-            row = monitors.create(values(form))
+            row = monitors.create({**values(form), "enabled": True})
         except Invalid as error:
             add_errors(form, error.messages)
         else:

@@ -48,12 +48,13 @@ def monitor(public_id: str) -> Any:
         .join(Workspace.__table__, Workspace.__table__.c.id == _M.workspace_id)
         .where(_M.public_id == public_id, _M.enabled, Workspace.__table__.c.archived_at.is_(None))
     )
+    before = extensions.is_read_only()
     extensions.read_only(True)
     try:
         found = db.session.connection().execute(query).first()
         db.session.rollback()
     finally:
-        extensions.read_only(False)
+        extensions.read_only(before)
     return found
 
 
