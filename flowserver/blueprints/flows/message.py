@@ -2,337 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-import wtforms
-from flask import Blueprint, Response, flash, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
-from markupsafe import escape
 from werkzeug.wrappers import Response as Answer
 
-from flowserver.blueprints.console import policy
-from flowserver.blueprints.flows.forms import Fields, put_errors
+from flowserver.blueprints import composer
+from flowserver.blueprints.composer import Desk
 from flowserver.blueprints.flows.routes import anchor
 from flowserver.blueprints.say import say
 from flowserver.domain import definition as definitions
-from flowserver.domain import edits, sms
-from flowserver.errors import Conflict, Invalid, NotFound, flat
+from flowserver.domain import edits
+from flowserver.errors import NotFound
 from flowserver.nodes import catalogue
-from flowserver.services.flows import composer, drafts, flows, options, outline
+from flowserver.services.flows import drafts, flows, options, outline
 from flowserver.text import N_
 
 bp = Blueprint("flow_message", __name__, url_prefix="/c/<client>/flows/<int:flow_id>/steps/<key>/message")
-
-BLOCK_WORDS = {
-    "heading": ("heading", N_("Heading")),
-    "text": ("field", N_("Text")),
-    "button": ("button", N_("Button")),
-    "image": ("image", N_("Picture")),
-    "divider": ("merge", N_("Line")),
-    "spacer": ("more", N_("Space")),
-}
-PART_WORDS = {
-    "text": N_("Text"),
-    "label": N_("Words on the button"),
-    "url": N_("Address"),
-    "alt": N_("What the picture shows, for people who cannot see it"),
-    "link": N_("Where a click leads"),
-}
-FRAME = policy(
-    default_src="'none'",
-    img_src="https: http: data:",
-    style_src="'unsafe-inline'",
-    form_action="'none'",
-    frame_ancestors="'self'",
-    sandbox="",
-)
-
-
-class EmailForm(wtforms.Form):
-    """What the composer asks beside the step's own form."""
-
-    subject = wtforms.StringField(N_("Subject"), render_kw={"autocomplete": "off"})
-    preheader = wtforms.StringField(
-        N_("Preheader"), description=N_("The grey line after the subject. Most programs show about 90 characters.")
-    )
-    from_name = wtforms.StringField(N_("Sender name"), description=N_("Empty: the client's sender"))
-    from_email = wtforms.StringField(
-        N_("Sender address"), description=N_("Empty: the client's sender. Mail from other domains may be refused.")
-    )
-    text = wtforms.TextAreaField(
-        N_("Plain-text part"), description=N_("Empty: made from the message"), render_kw={"rows": 6}
-    )
-
-
-# --- the page ----------------------------------------------------------------------------------------------
 
 
 @bp.route("", methods=["GET", "POST"])
 def write(flow_id: int, key: str) -> str | Answer | tuple[str, int]:
     """The composer of a step that sends."""
-    page = _EmailPage(flow_id, key) if _sends(flow_id, key) == "email" else _SmsPage(flow_id, key)
-    return page.answer()
+    return composer.answer(_desk(flow_id, key))
 
 
-def _sends(flow_id: int, key: str) -> str:
-    step = edits.step(flows.get(flow_id).draft, key)
-    cls = catalogue.actions().get(step["type"])
+def _desk(flow_id: int, key: str) -> Desk:
+    flow = flows.get(flow_id)
+    step = edits.step(flow.draft, key)
+    cls: Any = catalogue.actions().get(step["type"])
     if cls is None or not cls.sends:
         raise NotFound(_("This step sends no message"))
-    return cls.sends
+    steps = url_for("flows.steps", flow_id=flow_id)
+    number, lede = _place(flow, key)
+    return Desk(
+        sends=cls.sends,
+        title=cls.title,
+        own=definitions.own_settings(step),
+        form=cls.Form,
+        seen=drafts.print_of(step),
+        save=lambda settings, seen: _save(flow_id, key, settings, seen),
+        here=url_for("flow_message.write", flow_id=flow_id, key=key),
+        back=steps,
+        back_label=N_("Back to steps"),
+        done=url_for("flows.steps", flow_id=flow_id, _anchor=anchor(flow_id, key)),
+        lede=lede,
+        crumbs=[(_("Flows"), url_for("flows.index")), (flow.name, steps), (_("Step %(n)s", n=number), None)],
+        nav="flows",
+        more=N_("Another sender, kind of e-mail, name of this step"),
+    )
 
 
-def _address(flow_id: int, key: str, reader: str = "", anchor: str | None = None) -> str:
-    """The composer of a step, read as somebody."""
-    query: dict[str, Any] = {"as": reader or None}
-    return url_for("flow_message.write", flow_id=flow_id, key=key, _anchor=anchor, **query)
+def _save(flow_id: int, key: str, settings: dict[str, Any], seen: str) -> None:
+    drafts.update(flow_id, key, settings, current_user.id, seen=seen)
 
 
-class _Page:
-    """What both composers share."""
-
-    template = ""
-
-    def __init__(self, flow_id: int, key: str):
-        self.flow = flows.get(flow_id)
-        self.step = edits.step(self.flow.draft, key)
-        self.key = key
-        self.cls: Any = catalogue.actions()[self.step["type"]]
-        self.own = definitions.own_settings(self.step)
-        self.posted = request.form if request.method == "POST" else None
-        self.node_form = self.cls.Form(self.posted, data=self.cls.Form.from_settings(self.own))
-        self.reader = request.values.get("as", "")[:20]
-        self.act = request.form.get("act", "") if self.posted is not None else ""
-        self.conflict: Conflict | None = None
-        self.errors = False
-
-    def settings(self) -> dict[str, Any]:
-        """The step's settings as typed."""
-        raise NotImplementedError
-
-    def forms(self) -> list[wtforms.Form]:
-        """Every form of the page, for errors."""
-        return [self.node_form]
-
-    def save(self) -> Answer | None:
-        """Save what was typed; ``None`` when the page must be shown again."""
-        try:
-            drafts.update(self.flow.id, self.key, self.settings(), current_user.id, seen=request.form.get("seen", ""))
-        except Invalid as error:
-            self.errors = True
-            for form in self.forms():
-                put_errors(form, {name: t for name, t in error.messages.items() if name in _names(form)})
-            known = set().union(*(_names(form) for form in self.forms()))
-            rest = {name: texts for name, texts in error.messages.items() if name not in known}
-            put_errors(self.forms()[0], rest)
-        except Conflict as error:
-            self.conflict = error
-        else:
-            if self.act == "done":
-                at = anchor(self.flow.id, self.key)
-                return redirect(url_for("flows.steps", flow_id=self.flow.id, _anchor=at), 303)
-            return redirect(self.address(), 303)
-        return None
-
-    def address(self) -> str:
-        """The page again, where the person was."""
-        return _address(self.flow.id, self.key, self.reader)
-
-    def answer(self) -> str | Answer | tuple[str, int]:
-        """The page, or where to go after saving."""
-        if self.posted is None:
-            return self.render()
-        saved = self.save()
-        if saved is not None:
-            return saved
-        return self.render(), 409 if self.conflict else 422
-
-    def called(self) -> str:
-        """What the message is called: its own name, or how it reads."""
-        return str(self.own.get("title") or "")
-
-    def render(self, **more: Any) -> str:
-        """Draw the page."""
-        readers = composer.readers()
-        self.reader = self.reader or readers[0].id
-        compiled = options.compiled(self.flow.draft)
-        step = compiled.steps.get(self.key)
-        span = outline.flow_graph.arrivals(compiled).get(self.key)
-        content = self.settings() if self.posted is not None else self.own
-        return render_template(
-            self.template,
-            flow=self.flow,
-            key=self.key,
-            cls=self.cls,
-            number=step.number if step else None,
-            when=outline.day(span) if span and span.known else "",
-            called=self.called(),
-            node_form=self.node_form,
-            fields=Fields([field for form in self.forms() for field in form], self.forms()[0].form_errors),
-            errors=self.errors,
-            conflict=self.conflict,
-            seen=drafts.print_of(self.step),
-            readers=readers,
-            reader=self.reader,
-            remarks=composer.remarks(self.cls.sends, content),
-            variables=composer.variables(),
-            my_address=composer.my_address(current_user.id),
-            **more,
-        )
-
-
-def _names(form: wtforms.Form) -> set[str]:
-    return {field.short_name for field in form}
-
-
-# --- e-mail ------------------------------------------------------------------------------------------------
-
-
-class _EmailPage(_Page):
-    template = "flows/email.html"
-
-    def __init__(self, flow_id: int, key: str):
-        super().__init__(flow_id, key)
-        self.form = EmailForm(self.posted, data=self.own)
-        self.spot = ""  # the block to come back to
-
-    def forms(self) -> list[wtforms.Form]:
-        return [self.form, self.node_form]
-
-    def body(self) -> Any:
-        """Blocks, or own HTML, as typed and after the button that was pressed."""
-        if self.posted is None:
-            return self.own.get("body", [])
-        if request.form.get("mode") == "html":
-            html = request.form.get("html", "")
-            return composer.as_blocks(html) if self.act == "use-blocks" else html
-        blocks = [block for _number, block in _posted_blocks(request.form)]
-        if self.act == "use-html":
-            return composer.as_html(blocks)
-        return self._acted(blocks)
-
-    def _acted(self, blocks: list[dict[str, str]]) -> list[dict[str, str]]:
-        word, _dash, which = self.act.partition("-")
-        if word == "add" and which in composer.BLOCKS:
-            self.spot = f"block-{len(blocks)}"
-            return [*blocks, {"type": which}]
-        index = int(which) if which.isdigit() else -1
-        if not 0 <= index < len(blocks):
-            return blocks
-        if word == "remove":
-            self.spot = f"block-{max(index - 1, 0)}"
-            return blocks[:index] + blocks[index + 1 :]
-        other = {"up": index - 1, "down": index + 1}.get(word, index)
-        if 0 <= other < len(blocks):
-            blocks[index], blocks[other] = blocks[other], blocks[index]
-        self.spot = f"block-{min(max(other, 0), len(blocks) - 1)}"
-        return blocks
-
-    def settings(self) -> dict[str, Any]:
-        typed = {name: (value or "").strip() for name, value in self.form.data.items()}
-        own = self.node_form.to_settings()
-        return {**own, **{name: value for name, value in typed.items() if value}, "body": self.body()}
-
-    def address(self) -> str:
-        return super().address() + (f"#{self.spot}" if self.spot else "")
-
-    def called(self) -> str:
-        return super().called() or _shown(self.own, self.reader)["subject"]
-
-    def render(self, **more: Any) -> str:
-        body = self.body()
-        own_html = isinstance(body, str)
-        return super().render(
-            form=self.form,
-            own_html=own_html,
-            html=body if own_html else "",
-            blocks=[] if own_html else body,
-            parts=composer.BLOCKS,
-            block_words=BLOCK_WORDS,
-            part_words=PART_WORDS,
-            shown=_shown(self.own, self.reader),
-            **more,
-        )
-
-
-def _posted_blocks(form: Any) -> list[tuple[int, dict[str, str]]]:
-    """Blocks in the order the page shows them; unknown ones are left out."""
-    found = []
-    for number in form.getlist("block")[:200]:
-        kind = form.get(f"b{number}-type", "")
-        if kind in composer.BLOCKS:
-            parts = {name: form.get(f"b{number}-{name}", "").strip() for name in composer.BLOCKS[kind]}
-            found.append((int(number) if number.isdigit() else 0, {"type": kind, **parts}))
-    return found
-
-
-def _shown(content: Mapping[str, Any], reader: str) -> dict[str, str]:
-    """What the inbox line reads, "" where it cannot be read yet."""
-    try:
-        return composer.preview_email(content, reader or composer.readers()[0].id)
-    except Invalid:
-        return {"subject": "", "preheader": "", "html": "", "text": ""}
+def _place(flow: Any, key: str) -> tuple[int | None, str]:
+    """The number of the step, and where it stands in words."""
+    compiled = options.compiled(flow.draft)
+    step = compiled.steps.get(key)
+    number = step.number if step else None
+    span = outline.flow_graph.arrivals(compiled).get(key)
+    words = _("Step %(n)s of “%(flow)s”", n=number, flow=flow.name)
+    return number, f"{words}, {say(outline.day(span))}" if span and span.known else words
 
 
 @bp.get("/preview")
 def preview(flow_id: int, key: str) -> Response:
-    """The saved e-mail as a contact sees it, for a frame: nothing in it may run, load scripts or lead out."""
-    if _sends(flow_id, key) != "email":
+    """The saved e-mail as a contact sees it, for a frame."""
+    desk = _desk(flow_id, key)
+    if desk.sends != "email":
         raise NotFound(_("This step sends no e-mail"))
-    content = definitions.own_settings(edits.step(flows.get(flow_id).draft, key))
-    try:
-        shown = composer.preview_email(content, request.args.get("as", "")[:20])
-        html = shown["html"] or f"<pre>{escape(shown['text'])}</pre>"
-    except Invalid as error:
-        html = "".join(f"<p>{escape(say(text))}</p>" for text in flat(error.messages))
-    answer = make_response(html)
-    answer.headers["Content-Security-Policy"] = FRAME
-    return answer
-
-
-# --- SMS ---------------------------------------------------------------------------------------------------
-
-
-class _SmsPage(_Page):
-    template = "flows/sms.html"
-
-    def settings(self) -> dict[str, Any]:
-        own = dict(self.node_form.to_settings())
-        if self.act == "plain":
-            own["text"] = sms.plain(str(own.get("text") or ""))
-        return own
-
-    def answer(self) -> str | Answer | tuple[str, int]:
-        if self.act in ("count", "plain"):
-            self.node_form.text.data = self.settings().get("text", "")
-            return self.render()
-        return super().answer()
-
-    def render(self, **more: Any) -> str:
-        self.reader = self.reader or composer.readers()[0].id
-        content = self.settings() if self.posted is not None else self.own
-        try:
-            shown = composer.preview_sms(content, self.reader)
-        except Invalid:
-            shown = {"text": content.get("text", ""), "count": sms.count(""), "sender": composer.sms_sender()}
-        sample = {name: str(value) for name, value in composer.facts_of(self.reader).items() if value is not None}
-        return super().render(shown=shown, sample=sample, usual_sender=composer.sms_sender(), **more)
-
-
-# --- test --------------------------------------------------------------------------------------------------
+    return composer.frame(desk.own, request.args.get("as", ""))
 
 
 @bp.post("/test")
 def test(flow_id: int, key: str) -> Answer:
     """Send the saved message to oneself."""
-    sends = _sends(flow_id, key)
-    content = definitions.own_settings(edits.step(flows.get(flow_id).draft, key))
-    try:
-        to = composer.send_test(sends, content, request.form.get("address", ""), current_user.id)
-    except Invalid as error:
-        flash(" ".join(str(say(text)) for text in flat(error.messages)), "bad")
-    else:
-        flash(_("The test is on its way to %(address)s. It is counted nowhere.", address=to), "ok")
-    return redirect(_address(flow_id, key, request.form.get("as", ""), "test"), 303)
+    return composer.test(_desk(flow_id, key))

@@ -48,6 +48,7 @@ REASONS: Mapping[str, str] = {
     "step_removed": N_("The step was removed from the flow"),
     "no_longer_matches": N_("No longer matched when the waiting time ended"),
     "taken_out": N_("Taken out by hand"),
+    "campaign_cancelled": N_("The campaign was cancelled"),
     "moved_on": N_("Moved on by hand"),
     "start_undone": N_("What started it was taken back before the first step"),
     "goal": N_("Reached the flow's goal"),
