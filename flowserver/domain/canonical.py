@@ -11,7 +11,7 @@ from typing import Any
 
 from flowserver.domain.definition import LANES
 
-_DEFINITION = ("format", "name", "trigger", "goal", "exit", "settings", "steps")
+_DEFINITION = ("format", "name", "trigger", "goal", "exit", "sending_hours", "steps")
 _TRIGGER = ("type", "rev")
 _TRIGGER_END = ("wait", "reentry", "cooldown", "include_existing")
 _STEP = ("key", "type", "rev")

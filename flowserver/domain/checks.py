@@ -119,7 +119,7 @@ def _starts_itself(flow: Compiled, step: Step) -> Iterator[Finding]:
 
 def _content(step: Step, client: Client) -> Iterator[Finding]:
     if step.node.sends:
-        for remark in content_checks.of_step(step.node.sends, step.settings, client.fields):
+        for remark in content_checks.of_step(step.node.sends, step.node.settings, client.fields):
             yield Finding(remark.kind, remark.text, "step", step.key, remark.field)
 
 

@@ -95,6 +95,7 @@ class BatchContext:
         recent: dict[tuple[int, str], list[datetime]],
         owners: Mapping[int, str] | None = None,
         segments: Mapping[int, Any] | None = None,
+        hours: sending.Hours | None = None,
         skip_sends: bool = False,
         load: Callable[[Iterable[str]], None] | None = None,
     ):
@@ -112,7 +113,10 @@ class BatchContext:
         self._load = load
         self._planned = Sent("planned", now)
         self.typed: dict[tuple[str, type, Any], Any] = {}
-        self.quiet = {"sms": sending.quiet_until(now, client.zone, client.quiet_from, client.quiet_until)}
+        quiet = {"sms": (client.quiet_from, client.quiet_until)}
+        self.holds = {
+            channel: sending.hold_until(now, client.zone, quiet.get(channel), hours) for channel in ("email", "sms")
+        }
         self.capped = client.cap_day is not None or client.cap_week is not None
 
     def need(self, facts: frozenset[str]) -> None:
@@ -128,10 +132,10 @@ class BatchContext:
         if self.skip_sends or connection is None:
             refusal = _refused("paused" if self.skip_sends else "no_connection")
             return [self._skip(item, channel, class_, refusal, connection) for item in batch]
-        hold = self.quiet.get(channel) if class_ == "marketing" else None
+        hold = self.holds.get(channel) if class_ == "marketing" else None
         return [self._plan(item, channel, class_, connection, hold) for item in batch]
 
-    def _plan(self, item: Item, channel: str, class_: str, connection: int, hold: datetime | None) -> Plan:
+    def _plan(self, item: Item, channel: str, class_: str, connection: int, hold: tuple[datetime, str] | None) -> Plan:
         contact = item.contact
         address = contact.email if channel == "email" else contact.phone
         reason = sending.may_send(
@@ -142,7 +146,7 @@ class BatchContext:
         if class_ == "marketing" and contact.paused_until is not None and contact.paused_until > self.now:
             return self._skip(item, channel, class_, _refused("on_pause"), connection)
         if hold:
-            return Plan(False, "quiet_hours", hold)
+            return Plan(False, hold[1], hold[0])
         if class_ == "marketing":
             free = self._cap(contact.id, channel)
             if free:

@@ -15,10 +15,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any, Protocol
 
 from flowserver.domain import duration
+from flowserver.domain.localtime import WEEKDAYS, parse_time
+from flowserver.domain.sending import Hours
 from flowserver.errors import Invalid, flat
 from flowserver.text import N_, Text
 
@@ -27,7 +29,7 @@ KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 LANES = ("then", "else")
 TRIGGER_KEYS = {"type", "wait", "reentry", "cooldown", "include_existing", "rev"}
 STEP_KEYS = {"key", "type", "rev", *LANES}
-DEFINITION_KEYS = {"format", "name", "trigger", "goal", "exit", "steps"}
+DEFINITION_KEYS = {"format", "name", "trigger", "goal", "exit", "sending_hours", "steps"}
 GOALS = ("goal", "exit")  # what ends a run from anywhere in the flow
 GOAL_KEYS = {"type", "event", "within", "label", "outcome", "rev"}
 OUTCOMES = ("positive", "neutral", "negative")
@@ -106,6 +108,7 @@ class Compiled:
     first: str | None
     needs: frozenset[str]
     goals: tuple[Goal, ...] = ()
+    hours: Hours | None = None
     mistakes: dict[str, Any] = field(default_factory=dict)  # path → texts; empty when sound
 
 
@@ -200,12 +203,15 @@ def compile(
     name = _name(definition, mistakes)
     trigger = _trigger(definition.get("trigger"), triggers, mistakes)
     goals = tuple(filter(None, (_goal(kind, definition.get(kind), triggers, mistakes) for kind in GOALS)))
+    hours = _hours(definition.get("sending_hours"), mistakes)
     steps = _steps(definition.get("steps", []), actions, mistakes)
     if mistakes and not lenient:
         raise Invalid(mistakes)
     first = _link(definition.get("steps", []), {step.path: step for step in steps.values()})
     needs = frozenset().union(*(getattr(step.node, "needs", frozenset()) for step in steps.values()))
-    return Compiled(name=name, steps=steps, first=first, needs=needs, goals=goals, mistakes=mistakes, **trigger)
+    return Compiled(
+        name=name, steps=steps, first=first, needs=needs, goals=goals, hours=hours, mistakes=mistakes, **trigger
+    )
 
 
 def _name(definition: Mapping[str, Any], mistakes: dict[str, Any]) -> str:
@@ -274,6 +280,33 @@ def _duration(raw: Any, path: str, mistakes: dict[str, Any]) -> timedelta | None
         return duration.parse(raw)
     except Invalid as error:
         mistakes[path] = flat(error.messages)
+        return None
+
+
+def _hours(raw: Any, mistakes: dict[str, Any]) -> Hours | None:
+    """``{"days": ["monday", …], "from": "09:00", "until": "18:00"}``; every day without ``days``."""
+    if raw is None:
+        return None
+    if not isinstance(raw, Mapping) or set(raw) - {"days", "from", "until"}:
+        mistakes["sending_hours"] = [N_("Name days, from and until, and nothing beside it")]
+        return None
+    before = len(mistakes)
+    days = raw.get("days", list(WEEKDAYS))
+    if not isinstance(days, list) or not days or any(day not in WEEKDAYS for day in days):
+        mistakes["sending_hours.days"] = [N_("Choose one day or more")]
+    opens, closes = (_wall_time(raw.get(name), f"sending_hours.{name}", mistakes) for name in ("from", "until"))
+    if opens is not None and closes is not None and closes != time(0) and closes <= opens:
+        mistakes["sending_hours.until"] = [N_("The end must be after the beginning")]
+    if len(mistakes) > before or opens is None or closes is None:
+        return None
+    return Hours(frozenset(map(WEEKDAYS.index, days)), opens, closes)
+
+
+def _wall_time(raw: Any, path: str, mistakes: dict[str, Any]) -> time | None:
+    try:
+        return parse_time(raw)
+    except (TypeError, ValueError):
+        mistakes[path] = [N_("Write the time as 09:00")]
         return None
 
 

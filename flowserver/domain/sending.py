@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -66,6 +67,45 @@ def quiet_until(now: datetime, zone: ZoneInfo, quiet_from: str, quiet_to: str) -
         if instant(day, begins, zone) <= now < end:
             return end
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """When a flow may send marketing messages: on these days (0 = Monday), from a wall-clock time to another."""
+
+    days: frozenset[int]
+    opens: time
+    closes: time
+
+    def opening(self, now: datetime, zone: ZoneInfo) -> datetime | None:
+        """When sending is fine again (UTC); ``None``: it is now. A day that ends at 00:00 ends at midnight."""
+        today = now.astimezone(zone).date()
+        for ahead in range(9):
+            day = today + timedelta(days=ahead)
+            closing = day + timedelta(days=1 if self.closes == time(0) else 0)
+            begins, ends = instant(day, self.opens, zone), instant(closing, self.closes, zone)
+            if day.weekday() in self.days and now < ends and begins < ends:
+                return begins if begins > now else None
+        return now + timedelta(days=7)  # a time that this week's change of clocks leaves out
+
+
+def hold_until(
+    now: datetime, zone: ZoneInfo, quiet: tuple[str, str] | None, hours: Hours | None
+) -> tuple[datetime, str] | None:
+    """Until when a message must wait, and for what: ``quiet_hours`` or ``sending_hours``; ``None``: it may go.
+
+    Where both apply the stricter wins: the moment both allow.
+    """
+    moment, why = now, ""
+    for _ in range(16):
+        later = hours.opening(moment, zone) if hours else None
+        reason = "sending_hours"
+        if later is None and quiet is not None:
+            later, reason = quiet_until(moment, zone, *quiet), "quiet_hours"
+        if later is None:
+            break
+        moment, why = later, reason
+    return (moment, why) if why else None
 
 
 def free_from(

@@ -464,3 +464,19 @@ def test_a_goal_with_gaps_is_answered_in_words_and_keeps_what_was_typed(bobs, fl
     assert answer.status_code == 422
     assert "Choose the list" in words(answer) and 'value="999"' in answer.text and 'value="kept"' in answer.text
     assert bobs.get(f"{ROOT}/{flow.id}/goal?type=nothing").status_code == 404
+
+
+def test_sending_hours_are_saved_shown_and_answered_in_words(bobs, flow, db):
+    root = f"{ROOT}/{flow.id}"
+    page = follow(bobs, f"{root}/hours", opens="09:00", closes="18:00", days=["monday", "friday"])
+    assert 'value="09:00"' in page.text
+    db.session.refresh(flow)
+    assert flow.draft["sending_hours"] == {"days": ["monday", "friday"], "from": "09:00", "until": "18:00"}
+    answer = bobs.post(f"{root}/hours", data={"opens": "nine", "closes": "08:00", "days": ["monday"]})
+    assert answer.status_code == 422 and "Write the time as 09:00" in words(answer) and 'value="nine"' in answer.text
+    answer = bobs.post(f"{root}/hours", data={"opens": "09:00", "closes": "08:00"})
+    assert answer.status_code == 422
+    assert "The end must be after the beginning" in words(answer) and "Choose one day or more" in words(answer)
+    follow(bobs, f"{root}/hours", opens="", closes="")
+    db.session.refresh(flow)
+    assert "sending_hours" not in flow.draft

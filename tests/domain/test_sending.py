@@ -168,3 +168,46 @@ def test_what_a_cap_promises_is_free(name, minutes, per_day, per_week, now):
     if free is not None:
         assert free > now
         assert sending.free_from(free, zone, sent, per_day, per_week) is None
+
+
+# --- sending hours -----------------------------------------------------------------------------------------
+
+OFFICE = sending.Hours(frozenset(range(5)), time(9), time(18))
+
+
+@pytest.mark.parametrize(
+    ("now", "opening"),
+    [
+        ("2026-05-04T09:00", None),
+        ("2026-05-04T08:59", "2026-05-04T09:00"),
+        ("2026-05-04T17:59", None),
+        ("2026-05-04T18:00", "2026-05-05T09:00"),
+        ("2026-05-08T18:00", "2026-05-11T09:00"),  # Friday evening
+        ("2026-05-09T12:00", "2026-05-11T09:00"),  # Saturday
+    ],
+)
+def test_sending_hours_open_on_their_days(now, opening):
+    found = OFFICE.opening(datetime.fromisoformat(now).replace(tzinfo=ROME), ROME)
+    assert found == (datetime.fromisoformat(opening).replace(tzinfo=ROME) if opening else None)
+
+
+def test_a_day_may_end_at_midnight_and_summer_time_is_honoured():
+    late = sending.Hours(frozenset({6}), time(20), time(0))
+    sunday = datetime(2026, 3, 29, 23, 59, tzinfo=ROME)  # summer time began that night
+    assert late.opening(sunday, ROME) is None
+    assert late.opening(sunday + timedelta(minutes=1), ROME) == datetime(2026, 4, 5, 20, tzinfo=ROME)
+
+
+def test_of_quiet_hours_and_sending_hours_the_stricter_wins():
+    early = sending.Hours(frozenset(range(7)), time(6), time(7))
+    now = datetime(2026, 5, 4, 5, tzinfo=ROME)
+    assert sending.hold_until(now, ROME, None, early) == (datetime(2026, 5, 4, 6, tzinfo=ROME), "sending_hours")
+    found = sending.hold_until(now, ROME, ("21:00", "06:30"), early)
+    assert found == (datetime(2026, 5, 4, 6, 30, tzinfo=ROME), "quiet_hours")
+    assert sending.hold_until(now, ROME, None, None) is None
+    assert sending.hold_until(now, ROME, ("21:00", "08:00"), OFFICE)[0] == datetime(2026, 5, 4, 9, tzinfo=ROME)
+
+
+def test_hours_that_never_meet_do_not_hang():
+    never = sending.Hours(frozenset(range(7)), time(22), time(23))
+    assert sending.hold_until(datetime(2026, 5, 4, 5, tzinfo=ROME), ROME, ("21:00", "08:00"), never) is not None

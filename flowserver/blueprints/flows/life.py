@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import wtforms
@@ -12,8 +13,9 @@ from flask_login import current_user
 from werkzeug.wrappers import Response
 
 from flowserver.blueprints.flows.forms import put_errors
+from flowserver.domain.localtime import WEEKDAYS
 from flowserver.errors import Invalid
-from flowserver.services.flows import checks, flows, options, outline
+from flowserver.services.flows import checks, drafts, flows, options, outline
 from flowserver.text import N_
 
 bp = Blueprint("flow_life", __name__, url_prefix="/c/<client>/flows/<int:flow_id>")
@@ -41,6 +43,46 @@ class PauseForm(wtforms.Form):
         },
         default="freeze",
     )
+
+
+class HoursForm(wtforms.Form):
+    """When the flow may send. Empty times: at any time."""
+
+    days = wtforms.SelectMultipleField(
+        N_("Days"),
+        choices=[
+            wtforms.SelectChoice("monday", N_("Monday")),
+            wtforms.SelectChoice("tuesday", N_("Tuesday")),
+            wtforms.SelectChoice("wednesday", N_("Wednesday")),
+            wtforms.SelectChoice("thursday", N_("Thursday")),
+            wtforms.SelectChoice("friday", N_("Friday")),
+            wtforms.SelectChoice("saturday", N_("Saturday")),
+            wtforms.SelectChoice("sunday", N_("Sunday")),
+        ],
+        validate_choice=False,
+        widget=wtforms.widgets.ListWidget(prefix_label=False),
+        option_widget=wtforms.widgets.CheckboxInput(),
+    )
+    opens = wtforms.StringField(
+        N_("From"), description=N_("Client's time, such as 09:00. Leave both times empty to send at any time."),
+        render_kw={"maxlength": 5, "class": "w-time"},
+    )  # fmt: skip
+    closes = wtforms.StringField(N_("Until"), render_kw={"maxlength": 5, "class": "w-time"})
+
+    @classmethod
+    def of(cls, draft: Mapping[str, Any]) -> HoursForm:
+        """Filled in with what a draft says."""
+        hours = draft.get("sending_hours") or {}
+        days = hours.get("days", list(WEEKDAYS))
+        return cls(data={"days": days, "opens": hours.get("from", ""), "closes": hours.get("until", "")})
+
+    def hours(self) -> dict[str, Any] | None:
+        """The sending hours as they stand in a definition."""
+        opens, closes = (self.opens.data or "").strip(), (self.closes.data or "").strip()
+        if not opens and not closes:
+            return None
+        days = [day for day in WEEKDAYS if day in (self.days.data or [])]
+        return {**({} if len(days) == 7 else {"days": days}), "from": opens, "until": closes}
 
 
 NOTES = {
@@ -120,13 +162,29 @@ def settings(flow_id: int) -> str | Response | tuple[str, int]:
     return _settings_page(flow, form)
 
 
-def _settings_page(flow: Any, form: NameForm, pausing: PauseForm | None = None) -> str:
+@bp.post("/hours")
+def hours(flow_id: int) -> Response | tuple[str, int]:
+    """Say on which days and at what time the flow may send."""
+    form = HoursForm(request.form)
+    try:
+        drafts.update_hours(flow_id, form.hours(), current_user.id)
+    except Invalid as error:
+        names = {"from": "opens", "until": "closes"}
+        put_errors(form, {names.get(name, name): texts for name, texts in error.messages.items()})
+        flow = flows.get(flow_id)
+        return _settings_page(flow, NameForm(data={"name": flow.name}), hours=form), 422
+    flash(_("Saved in the draft. It counts when you go live."), "ok")
+    return redirect(url_for("flow_life.settings", flow_id=flow_id, _anchor="hours"), 303)
+
+
+def _settings_page(flow: Any, form: NameForm, pausing: PauseForm | None = None, hours: HoursForm | None = None) -> str:
     inside = sum(flows.people_inside(flow.id).values()) if flow.version_id else 0
     return render_template(
         "flows/settings.html",
         flow=flow,
         form=form,
         pausing=pausing or PauseForm(),
+        hours=hours or HoursForm.of(flow.draft),
         notes=NOTES,
         inside=inside,
         goals=outline.goals(flow.draft, options.namer(flow.draft)),

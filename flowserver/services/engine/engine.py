@@ -188,7 +188,7 @@ def decide(now: datetime, rows: Sequence[Any]) -> Decided:
         elif version_id not in versions or (flow.state == "paused" and flow.pause_mode != "skip"):
             decided.held += [item.enrollment_id for item in group]
         else:
-            context = _context(now, flow, version_id, facts, decided.wishes)
+            context = _context(now, flow, versions[version_id], version_id, facts, decided.wishes)
             decided.places += planner.walk(versions[version_id], group, context)
     return decided
 
@@ -205,7 +205,9 @@ def _versions(rows: Sequence[Any], decided: Decided) -> dict[int, definition.Com
     return found
 
 
-def _context(now: datetime, flow: Any, version_id: int, facts: Facts, wishes: ctx.Wishes) -> ctx.BatchContext:
+def _context(
+    now: datetime, flow: Any, version: definition.Compiled, version_id: int, facts: Facts, wishes: ctx.Wishes
+) -> ctx.BatchContext:
     client = facts.clients[flow.workspace_id]
     return ctx.BatchContext(
         now=now,
@@ -217,6 +219,7 @@ def _context(now: datetime, flow: Any, version_id: int, facts: Facts, wishes: ct
         recent=facts.recent,
         owners=facts.owners,
         segments=facts.segments,
+        hours=version.hours,
         skip_sends=flow.state == "paused" and flow.pause_mode == "skip",
         load=facts.load,
     )

@@ -226,6 +226,21 @@ def check_goal(kind: str, goal: Mapping[str, Any]) -> dict[str, Any]:
     return dict(resolved[kind])
 
 
+def update_hours(flow_id: int, hours: Mapping[str, Any] | None, user_id: int | None = None) -> FlowEdit | None:
+    """Set when the flow may send marketing messages; ``None``: at any time. Raises :class:`Invalid` by setting."""
+    whole = {"format": 1, "name": "-", "trigger": {}, "sending_hours": hours, "steps": []}
+    start = "sending_hours"
+    found = {path: texts for path, texts in options.compiled(whole).mistakes.items() if path.startswith(start)}
+    if found:
+        raise Invalid({path.removeprefix(start).lstrip(".") or "_": texts for path, texts in found.items()})
+
+    def operation(draft: Definition) -> Definition:
+        draft.pop(start, None)
+        return draft if hours is None else {**draft, start: dict(hours)}
+
+    return _change(flow_id, user_id, operation, N_("Changed the sending hours"))
+
+
 def delete(flow_id: int, key: str, user_id: int | None = None) -> FlowEdit | None:
     """Delete a step with everything on its paths. Raises :class:`NotFound`."""
     return _change(

@@ -161,9 +161,10 @@ class _Packer:
             return self.now + LOOK_AGAIN
         if campaign is not None and campaign.held and campaign.state == "sending":
             return self.now + LOOK_AGAIN
-        if row.channel == "sms" and row.class_ == "marketing":
-            return client.quiet_until
-        return None
+        if row.class_ != "marketing":
+            return None
+        hours = engine.compiled(row.version_id).hours if row.kind == "flow" and row.version_id else None
+        return client.opening(row.channel, hours, self.now)
 
     def _parcel(self, row: Any, client: _Client, campaign: Any) -> Parcel:
         if row.channel == "email":
@@ -218,8 +219,17 @@ class _Client:
         self.archived = row.archived_at is not None
         self.brand = brand(row)
         zone = ZoneInfo(row.time_zone)
-        self.quiet_until = sending.quiet_until(now, zone, row.quiet_from, row.quiet_until)
+        self.zone = zone
+        self._openings: dict[tuple[str, sending.Hours | None], datetime | None] = {}
         self._mails: dict[tuple[int, str, bool], mail.MailTemplate] = {}
+
+    def opening(self, channel: str, hours: sending.Hours | None, now: datetime) -> datetime | None:
+        """When a marketing message may go out, by the client's quiet hours and a flow's sending hours; ``None``: now."""
+        if (channel, hours) not in self._openings:
+            quiet = (self.row.quiet_from, self.row.quiet_until) if channel == "sms" else None
+            hold = sending.hold_until(now, self.zone, quiet, hours)
+            self._openings[channel, hours] = hold[0] if hold else None
+        return self._openings[channel, hours]
 
     def mail(self, row: Any, campaign: Any = None) -> mail.MailTemplate:
         """The compiled mail of a message row. Raises :class:`Invalid` when it is broken."""

@@ -33,6 +33,7 @@ REASONS: Mapping[str, str] = {
     "deleted": N_("The contact was deleted"),
     "contact_deleted": N_("The contact was deleted"),
     "quiet_hours": N_("Quiet hours"),
+    "sending_hours": N_("Outside the flow's sending hours"),
     "message_limit": N_("The message limit was reached"),
     "on_pause": N_("The contact asked for a pause"),
     "paused": N_("The flow was paused and its messages left out"),

@@ -123,7 +123,7 @@ _GATES: tuple[tuple[str, frozenset[str]], ...] = (
     ("suppression", frozenset({"suppressed", "bounced"})),
     ("consent", frozenset({"no_consent", "unsubscribed"})),
     ("pause", frozenset({"on_pause"})),
-    ("limits", frozenset({"quiet_hours", "message_limit"})),
+    ("limits", frozenset({"quiet_hours", "sending_hours", "message_limit"})),
     ("flow", frozenset({"paused", "flow_stopped", "client_archived", "left_flow"})),
     ("sending", frozenset()),
 )

@@ -38,6 +38,12 @@ class Definition(ma.Schema):
     exit = fields.Anything(
         metadata={"description": "As `goal`, for what makes contacts leave early.", "type": "object"},
     )
+    sending_hours = fields.Anything(
+        metadata={
+            "description": "When marketing messages may go out, on the client's clock: `days` (monday …), `from`, `until`.",
+            "type": "object",
+        },
+    )
     steps = fields.Anything(
         metadata={
             "description": "Steps in order, each with `key`, `type`, its own settings and, where it branches, the lanes"
