@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 import unicodedata
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta
@@ -44,11 +43,6 @@ def code(raw: Any) -> str:
 def fold(text: str) -> str:
     """A code as codes are compared: however it is capitalised and spaced."""
     return unicodedata.normalize("NFC", "".join(text.split()).casefold())[:80]
-
-
-def new(prefix: str, length: int) -> str:
-    """A code nobody can guess: ``prefix`` and ``length`` characters of chance."""
-    return prefix + "".join(secrets.choice(ALPHABET) for _ in range(length))
 
 
 def prefix(raw: Any) -> str:

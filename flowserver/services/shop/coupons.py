@@ -5,6 +5,7 @@ Whoever changes coupons of contacts locks the contacts first and the coupons aft
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -176,11 +177,16 @@ def _new_codes(campaign: Any, count: int) -> list[str]:
     """So many codes that nobody has."""
     found: dict[str, str] = {}
     while len(found) < count:
-        fresh = [rules.new(campaign.prefix, campaign.length) for _ in range(count - len(found))]
+        fresh = [_chance(campaign.prefix, campaign.length) for _ in range(count - len(found))]
         found |= {rules.fold(code): code for code in fresh}
         for folded in taken(campaign.workspace_id, list(found)):
             del found[folded]
     return list(found.values())
+
+
+def _chance(prefix: str, length: int) -> str:
+    """A code nobody can guess: ``prefix`` and ``length`` characters of chance."""
+    return prefix + "".join(secrets.choice(rules.ALPHABET) for _ in range(length))
 
 
 def taken(workspace_id: int, folded: Sequence[str]) -> dict[str, int]:
