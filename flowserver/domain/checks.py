@@ -73,8 +73,10 @@ def _whose(path: str, by_path: Mapping[str, Step]) -> tuple[str, str, str]:
 
 
 def _starting_point(flow: Compiled) -> Iterator[Finding]:
-    for problem in flow.trigger.problems() if flow.trigger is not None else ():
-        yield Finding(problem.kind, problem.text, "trigger", "", problem.field)
+    if flow.trigger is not None:
+        wait = {} if "trigger.wait" in flow.mistakes else flow.trigger.wait_problems(flow.wait)
+        for problem in (*flow.trigger.problems(), *wait):
+            yield Finding(problem.kind, problem.text, "trigger", "", problem.field)
 
 
 def _senders(flow: Compiled, client: Client) -> Iterator[Finding]:

@@ -63,6 +63,13 @@ ACTIVITY = ("email_opened", "email_clicked", "page_visited", "purchase")
 """Signs of life of a contact: opens and clicks by a person, visits, purchases."""
 
 
+class AndCustomOnes(frozenset[str]):
+    """Some words, and every word that is none of ours: those are custom events, whose names nobody knows beforehand."""
+
+    def __contains__(self, word: object) -> bool:
+        return super().__contains__(word) or word not in EVENTS
+
+
 def heard_as(type: str) -> str:
     """The word under which starting points listen to an event of this type: all custom events are one word to them."""
     return type if type in EVENTS else "custom_event"

@@ -32,6 +32,7 @@ from flowserver.models.people import (
     Suppression,
     Tag,
 )
+from flowserver.models.scores import ScoreRule
 from flowserver.models.segments import Segment
 from flowserver.models.shop import Cart, Purchase
 from flowserver.models.site import Conversion, ConversionRule, Monitor, PageView, Visit, Visitor
@@ -82,6 +83,7 @@ __all__ = [
     "RateWindow",
     "Reward",
     "ScoreEntry",
+    "ScoreRule",
     "Segment",
     "Signup",
     "Suppression",

@@ -153,14 +153,27 @@ class SuppressionChange(WorkspaceRow):
 
 
 class ScoreEntry(WorkspaceRow):
-    """One movement of a contact's score; the total is their sum."""
+    """One movement of a contact's score; the total is their sum.
+
+    What a rule brought names the rule, the event, and the ``slot`` that it fills for the contact and fills only once:
+    the event, the day, or everything.
+    """
 
     __tablename__ = "score_entry"
+    __table_args__ = (
+        sa.Index(
+            "ix_score_entry_slot", "rule_id", "contact_id", "slot", unique=True,
+            sqlite_where=sa.text("rule_id IS NOT NULL"), postgresql_where=sa.text("rule_id IS NOT NULL"),
+        ),
+    )  # fmt: skip
 
     contact_id: Mapped[int] = mapped_column(BigId, sa.ForeignKey("contact.id", ondelete="CASCADE"), index=True)
     points: Mapped[int]
     reason: Mapped[str] = mapped_column(sa.String(120), default="")
     at: Mapped[Instant]
+    rule_id: Mapped[int | None] = mapped_column(BigId)  # stays when the rule is deleted
+    event_key: Mapped[str | None] = mapped_column(sa.String(120))
+    slot: Mapped[str | None] = mapped_column(sa.String(120))
 
 
 class Form(WorkspaceRow):

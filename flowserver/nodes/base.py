@@ -483,6 +483,10 @@ class Trigger(Node):
         """What keeps a flow from starting this way (fix), or deserves a look (check); the ``field`` names the setting."""
         return []
 
+    def wait_problems(self, wait: Mapping[str, int]) -> list[Problem]:
+        """The same about the waiting time before the first step."""
+        return []
+
     def sentence(self, names: Names) -> Text:
         """ "When a contact joins the list Newsletter": how the flow starts, without the wait."""
         return Text(self.title)

@@ -126,6 +126,13 @@ def _idle(value: Mapping[str, Any], workspace_id: int) -> sa.Select[Any]:
     return query.where(seen > datetime.fromisoformat(value["since"]) - span) if "since" in value else query
 
 
+def _score(value: Mapping[str, Any], workspace_id: int) -> sa.Select[Any]:
+    """``{operator, points}``: whose score is at, above or below a number."""
+    limit = value["points"]
+    holds = {"gte": _C.score >= limit, "gt": _C.score > limit, "eq": _C.score == limit, "lt": _C.score < limit}
+    return _all(None, workspace_id).where(holds[value["operator"]])
+
+
 def _nobody(_value: Any, workspace_id: int) -> sa.Select[Any]:
     return _all(None, workspace_id).where(sa.false())
 
@@ -139,5 +146,6 @@ _KINDS: dict[str, Callable[[Any, int], sa.Select[Any]]] = {
     "date": _date,
     "idle": _idle,
     "nobody": _nobody,
+    "score": _score,
 }
-_SPARSE = {"date", "field", "idle"}  # kinds that describe few of all contacts
+_SPARSE = {"date", "field", "idle", "score"}  # kinds that describe few of all contacts

@@ -427,7 +427,7 @@ def look_up(definition: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, li
         given = holder[key]
         found = tables[source].get(_fold(given))
         if found is None:
-            unknown[path] = [_not_found(source, given)]
+            unknown[path] = [not_found(source, given)]
             continue
         holder[key] = found
         misfits = SOURCES[source].misfits
@@ -474,7 +474,15 @@ def specs() -> dict[str, people.Spec]:
     return {**core, **people_of.book().specs}
 
 
-def _not_found(source: str, given: Any) -> Text:
+def find(source: str, given: Any) -> Any:
+    """The id of an object of the present client, given by id or by name; ``None`` where there is none."""
+    known = _by_name(source)
+    found = known.get(_fold(given))
+    return known.get(int(given)) if found is None and str(given).isdecimal() and len(str(given)) < 19 else found
+
+
+def not_found(source: str, given: Any) -> Text:
+    """What to say about a reference to an object that does not exist."""
     if isinstance(given, int):
         return SOURCES[source].deleted
     return Text(SOURCES[source].unknown.msgid, name=str(given)[:120])

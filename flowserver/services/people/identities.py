@@ -180,7 +180,8 @@ def _facts(changed: Sequence[Person], made: set[int], source: str) -> list[NewEv
     for person in changed:
         id, new = person.id or 0, person.id in made
         if new:
-            facts.append(NewEvent(workspace_id, id, "contact_created", at=now, data={"source": source}))
+            told = {"source": source, "filled": person.filled()}
+            facts.append(NewEvent(workspace_id, id, "contact_created", at=now, data=told))
         for key, (old, value) in person.changed.items():
             data = {"old": old, "new": value, **({"created": True} if new else {})}
             facts.append(NewEvent(workspace_id, id, "field_changed", key, at=now, data=data))

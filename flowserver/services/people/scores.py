@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
-from flowserver import clock
+from flowserver import clock, extensions
+from flowserver.domain import scoring
 from flowserver.errors import Invalid
 from flowserver.extensions import db
-from flowserver.models import Contact, ScoreEntry
-from flowserver.services.engine import events
+from flowserver.models import Contact, ScoreEntry, ScoreRule
+from flowserver.services.engine import bulk, events
 from flowserver.text import N_, Text
 
-MOST = 1_000_000
+MOST = scoring.MOST
+CHUNK = 5000
+_C, _S = Contact.__table__.c, ScoreEntry.__table__.c
 
 
 def change(contact_id: int, points: int, reason: str = "", *, at: datetime | None = None, silent: bool = False) -> int:
@@ -42,10 +48,15 @@ def change(contact_id: int, points: int, reason: str = "", *, at: datetime | Non
     return int(new.score)
 
 
-def ledger(contact_id: int, limit: int = 50) -> list[ScoreEntry]:
-    """The newest movements of a contact's score."""
+# --- explaining the total ------------------------------------------------------------------------------------
+
+
+def ledger(contact_id: int, limit: int = 50, before: int | None = None) -> list[ScoreEntry]:
+    """The newest movements of a contact's score; ``before`` is the id of the oldest one seen."""
     query = sa.select(ScoreEntry).where(ScoreEntry.contact_id == contact_id)
-    return list(db.session.scalars(query.order_by(ScoreEntry.at.desc(), ScoreEntry.id.desc()).limit(limit)))
+    if before is not None:
+        query = query.where(ScoreEntry.id < before)
+    return list(db.session.scalars(query.order_by(ScoreEntry.id.desc()).limit(limit)))
 
 
 def gained(contact_id: int, days: int = 7) -> int:
@@ -54,3 +65,66 @@ def gained(contact_id: int, days: int = 7) -> int:
         ScoreEntry.contact_id == contact_id, ScoreEntry.at >= clock.now() - timedelta(days=days)
     )
     return int(db.session.scalar(query) or 0)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one rule, or one reason without a rule, has brought a contact. ``rule_id`` is ``None`` where there is no rule."""
+
+    rule_id: int | None
+    title: str
+    times: int
+    points: int
+    last: datetime
+
+
+def shares(contact_id: int) -> list[Share]:
+    """Where a contact's total comes from, the largest share first: their points add up to the total."""
+    query = (
+        sa.select(
+            ScoreEntry.rule_id,
+            sa.func.coalesce(ScoreRule.title, ScoreEntry.reason).label("title"),
+            ScoreRule.id.label("known"),
+            sa.func.count().label("times"),
+            sa.func.sum(ScoreEntry.points).label("points"),
+            sa.func.max(ScoreEntry.at).label("last"),
+        )
+        .outerjoin(ScoreRule, ScoreRule.id == ScoreEntry.rule_id)
+        .where(ScoreEntry.contact_id == contact_id)
+        .group_by(ScoreEntry.rule_id, ScoreRule.id, sa.func.coalesce(ScoreRule.title, ScoreEntry.reason))
+    )
+    found = [
+        Share(row.known, row.title, int(row.times), int(row.points), row.last) for row in db.session.execute(query)
+    ]
+    return sorted(found, key=lambda share: -abs(share.points))
+
+
+def known_rules(entries: Sequence[Any]) -> dict[int, str]:
+    """``{id: title}`` of the rules behind some movements that are still there."""
+    ids = {entry.rule_id for entry in entries if entry.rule_id}
+    query = sa.select(ScoreRule.id, ScoreRule.title).where(ScoreRule.id.in_(ids))
+    return {row.id: row.title for row in db.session.execute(query)} if ids else {}
+
+
+def recompute(chunk: int = CHUNK) -> int:
+    """Set the total of every contact of the present client to the sum of its ledger; how many were wrong.
+
+    Works chunk by chunk, each committed; a repair, so nothing starts because of it.
+    """
+    workspace_id, last, mended = extensions.current_workspace() or 0, 0, 0
+    while True:
+        connection = db.session.connection()
+        mine = sa.select(_C.id, _C.score).where(_C.workspace_id == workspace_id, _C.id > last)
+        rows = connection.execute(mine.order_by(_C.id).limit(chunk).with_for_update()).all()
+        if not rows:
+            db.session.commit()
+            return mended
+        ids = [row.id for row in rows]
+        summed = sa.select(_S.contact_id, sa.func.sum(_S.points).label("points")).group_by(_S.contact_id)
+        found = connection.execute(summed.where(bulk.ids_in(_S.contact_id, ids)))
+        totals: dict[int, int] = {row.contact_id: int(row.points) for row in found}
+        wrong = [(row.id, totals.get(row.id, 0)) for row in rows if row.score != totals.get(row.id, 0)]
+        bulk.update(connection, "contact", ("score",), wrong)
+        mended, last = mended + len(wrong), ids[-1]
+        db.session.commit()
+        db.session.expire_all()

@@ -8,16 +8,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from flowserver.domain import scoring
 from flowserver.errors import Conflict
 from flowserver.extensions import db
-from flowserver.models import Campaign, ConversionRule, Flow, FlowVersion, Form, Segment
+from flowserver.models import Campaign, ConversionRule, Flow, FlowVersion, Form, ScoreRule, Segment
 from flowserver.services.flows import options
 from flowserver.text import Text
 
 
 @dataclass(frozen=True)
 class Use:
-    """What needs the object. ``kind`` is ``flow``, ``form``, ``segment``, ``campaign`` or ``conversion_rule``."""
+    """What needs the object. ``kind`` is ``flow``, ``form``, ``segment``, ``campaign``, ``conversion_rule`` or ``score_rule``."""
 
     kind: str
     id: int
@@ -39,6 +40,7 @@ def of(source: str, key: Any) -> list[Use]:
         *_forms(source, key),
         *_segments(source, key),
         *_rules(source, key),
+        *_score_rules(source, key),
         *_campaigns(source, key),
     ]
 
@@ -112,3 +114,10 @@ def _campaigns(source: str, key: Any) -> list[Use]:
     audience = Campaign.list_id if source == "list" else Campaign.segment_id
     query = sa.select(Campaign).where(audience == key, Campaign.state.in_(("draft", "scheduled", "sending")))
     return [Use("campaign", row.id, row.name) for row in db.session.scalars(query.order_by(Campaign.name))]
+
+
+def _score_rules(source: str, key: Any) -> list[Use]:
+    acts = [name for name, act in scoring.ACTS.items() if act.source == source]
+    mine = sa.select(ScoreRule).where(ScoreRule.act.in_(acts), ScoreRule.subject == str(key))
+    rows = db.session.scalars(mine.order_by(ScoreRule.title)) if acts else ()
+    return [Use("score_rule", row.id, row.title) for row in rows]

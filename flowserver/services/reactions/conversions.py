@@ -9,22 +9,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from flowserver.domain import urls
-from flowserver.domain.steps import EVENTS
+from flowserver.domain.steps import AndCustomOnes
 from flowserver.errors import Invalid
 from flowserver.extensions import db
 from flowserver.models import ConversionRule
 from flowserver.services.engine import bulk
 from flowserver.services.site import conversions
 
-
-class _AndCustomOnes(frozenset[str]):
-    """Some words, and every word that is none of ours: those are custom events, whose names nobody knows beforehand."""
-
-    def __contains__(self, word: object) -> bool:
-        return super().__contains__(word) or word not in EVENTS
-
-
-LISTENS_TO = _AndCustomOnes({"page_visited", "conversion_recorded"})
+LISTENS_TO = AndCustomOnes({"page_visited", "conversion_recorded"})
 _R = ConversionRule.__table__.c
 
 
