@@ -2,67 +2,25 @@
 
 from __future__ import annotations
 
-import copy
 import json
+import re
 from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
 
 from flowserver import extensions as ext
-from flowserver.services.engine import engine
 
 from .conftest import PREFIX, Api, check, document, operations
+from .world import FLOW, address, elsewhere, example, furnish, places, put
 
-FLOW = {
-    "name": "Lume's flow",
-    "trigger": {"type": "list_joined", "list": "Newsletter", "wait": {"minutes": 0}},
-    "steps": [
-        {"key": "hello", "type": "send_sms", "text": "Hello", "class": "service"},
-        {"key": "pause", "type": "wait", "for": {"days": 3}},
-    ],
-}
 NONSENSE = [None, True, -1, 2**63, 1.5, "", "x" * 20_000 + "\u202e💥\ufdd0", [[]], {}, {"type": {"type": []}}]
 
 
 @pytest.fixture
-def lume(api, newsletter, clock, queue, bob):
+def lume(app, api, workspace, clock, queue, bob):
     """One object of every kind in Caffè Lume, by the name its id has in addresses."""
-    field = api.post("/fields", {"label": "City", "type": "text"}).json
-    form = api.post("/forms", {"name": "Footer", "list": newsletter.id}).json
-    flow = api.post("/flows", FLOW).json
-    assert api.post(f"/flows/{flow['id']}/publish").status_code == 200
-    body = {"email": "ada@example.com", "phone": "+393331234567", "lists": [newsletter.id], "tags": ["customer"]}
-    contact = api.post("/contacts", body).json
-    segment = api.post("/segments", {"name": "Customers", "rule": {"type": "has_tag", "tag": "customer"}}).json
-    engine.advance()
-    enrollment = api.get("/enrollments").json["data"][0]
-    message = api.get("/messages").json["data"][0]
-    ada = {"id": contact["id"]}
-    api.post("/events", {"type": "purchase", "contact": ada, "properties": {"order": "A-1", "amount": 12}})
-    api.post("/events", {"type": "cart_updated", "contact": ada, "properties": {"cart": "c-1"}})
-    coupons = api.post("/coupon-campaigns", {"name": "Spring beans", "value": "15 %", "uses": 1000}).json
-    code = api.post("/coupons", {"campaign": coupons["id"], "contact": ada}).json["code"]
-    return SimpleNamespace(
-        coupon_campaign_id=coupons["id"],
-        code=code,
-        redemption_id=api.post(f"/coupons/{code}/redeem").json["id"],
-        contact_id=contact["id"],
-        list_id=newsletter.id,
-        tag="customer",
-        tag_id=api.get("/tags?name=customer").json["data"][0]["id"],
-        field_id=field["id"],
-        import_id=api.post("/imports", {"rows": [{"email": "not an address"}]}).json["id"],
-        user_id=bob.id,
-        form_id=form["id"],
-        segment_id=segment["id"],
-        flow_id=flow["id"],
-        number=1,
-        enrollment_id=enrollment["id"],
-        message_id=message["id"],
-        purchase_id=api.get("/purchases").json["data"][0]["id"],
-        cart_id=api.get("/carts").json["data"][0]["id"],
-    )
+    return furnish(api)
 
 
 def rows(db, workspace_id):
@@ -76,35 +34,82 @@ def rows(db, workspace_id):
     return found
 
 
-def address(path, lume):
-    for name, value in vars(lume).items():
-        path = path.replace(f"{{{name}}}", str(value))
-    return path.removeprefix(PREFIX)
+def seen(caller):
+    """What every address that names no object shows."""
+    spec = operations(document(caller.app))
+    return {
+        path: caller.get(path.removeprefix(PREFIX)).json
+        for method, path, _ in spec
+        if method == "GET" and "{" not in path
+    }
 
 
-def example(operation):
-    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-    return copy.deepcopy(content.get("example"))
-
-
-def test_a_stranger_finds_nothing_and_changes_nothing(app, api, stranger, lume, db, workspace):
-    before = rows(db, workspace.id)
-    tried = 0
+def test_a_stranger_finds_nothing_and_changes_nothing(app, api, stranger, clock, queue, bob, db, workspace):
+    """For a stranger the objects of another client are just like objects that do not exist."""
+    own = furnish(stranger, "kino")
+    before = seen(stranger)
+    lume = furnish(api)
+    assert seen(stranger) == before
+    theirs, nowhere, tried = rows(db, workspace.id), elsewhere(lume), 0
     for method, path, operation in operations(document(app)):
-        answer = stranger.call(method, address(path, lume), json=example(operation))
-        where = f"{method} {path}: {answer.status_code}"
-        if "{" in path:
-            bodies = {"PATCH": {"first_name": "Eve"} if "contacts" in path else {"name": "Mine"}, "PUT": FLOW}
-            if answer.status_code == 422:  # what the example names does not exist there either
-                answer = stranger.call(method, address(path, lume), json=bodies[method])
-            assert answer.status_code == (403 if "/users/" in path and method == "DELETE" else 404), where
-        elif method == "GET" and path in (f"{PREFIX}/events", f"{PREFIX}/purchases"):  # it has some of its own by now
-            assert all(row["contact_id"] != lume.contact_id for row in answer.json["data"]), where
-        elif method == "GET" and path.removeprefix(PREFIX) not in ("/workspace", "/clients", "/users", "/step-types"):
-            assert answer.json == {"data": [], "next": None}, where
+        names = re.findall(r"{(\w+)}", path)
+        if all(getattr(own, name, None) == getattr(lume, name) for name in names):
+            continue  # names no object, or by a word that the stranger uses, too
+        where = f"{method} {path}"
+        answers = [stranger.call(method, address(path, one), json=example(operation)) for one in (lume, nowhere)]
+        assert answers[0].status_code == answers[1].status_code, where
+        assert answers[0].status_code == 404 or (method != "GET" and answers[0].status_code in (403, 422)), where
+        told = [answer.get_data(as_text=True) for answer in answers]
+        for name in names:
+            told = [text.replace(str(getattr(one, name)), "?") for text, one in zip(told, (lume, nowhere), strict=True)]
+        assert told[0] == told[1], where
         tried += 1
-    assert tried > 35
-    assert rows(db, workspace.id) == before
+    assert tried > 30
+    assert rows(db, workspace.id) == theirs
+
+
+def test_a_stranger_cannot_ask_for_what_is_not_theirs(app, stranger, lume, db, workspace):
+    """Filters by another client's objects answer like filters by objects that do not exist."""
+    theirs, nowhere, tried = rows(db, workspace.id), elsewhere(lume), 0
+    own = furnish(stranger, "kino")
+    for method, path, operation in operations(document(app)):
+        for one in operation.get("parameters", ()):
+            name = one["name"] if hasattr(lume, one["name"]) else f"{one['name']}_id"
+            if method != "GET" or one["in"] != "query" or not isinstance(getattr(lume, name, None), int):
+                continue
+            asked = [f"{address(path, own)}?{one['name']}={getattr(ids, name)}" for ids in (lume, nowhere)]
+            answers = [stranger.get(path) for path in asked]
+            assert answers[0].status_code == answers[1].status_code, asked
+            told = [
+                answer.get_data(as_text=True).replace(str(getattr(ids, name)), "?")
+                for answer, ids in zip(answers, (lume, nowhere), strict=True)
+            ]
+            assert told[0] == told[1], asked
+            tried += 1
+    assert tried > 5
+    assert rows(db, workspace.id) == theirs
+
+
+def test_a_stranger_cannot_put_in_what_is_not_theirs(app, stranger, lume, db, workspace):
+    """Whatever a body may name is put in as an object of another client, by id."""
+    theirs, own, tried = rows(db, workspace.id), furnish(stranger, "kino"), 0
+    for method, path, operation in operations(document(app)):
+        body = FLOW if "/flows" in path and "steps" in (example(operation) or {}) else example(operation)
+        for at in places(body):
+            words = [part for part in at if isinstance(part, str)]
+            name = next(
+                (f"{word}_id" for word in reversed(words) if hasattr(lume, f"{word}_id")), words[-1] if words else ""
+            )
+            name = f"{name[:-4]}_id" if hasattr(lume, f"{name.removesuffix('s')}_id") and name.endswith("s") else name
+            if not isinstance(getattr(lume, name, None), int):
+                continue
+            answer = stranger.call(method, address(path, own), json=put(body, at, getattr(lume, name)))
+            where = f"{method} {path} {at}"
+            assert answer.status_code < 500, where
+            assert answer.status_code >= 400 or "refused" in answer.get_data(as_text=True), where
+            tried += 1
+    assert tried > 5
+    assert rows(db, workspace.id) == theirs
 
 
 def test_a_stranger_cannot_refer_to_what_is_not_theirs(stranger, lume, db, workspace):
@@ -141,26 +146,6 @@ def test_without_a_key_every_operation_is_closed(app, lume, who, db, workspace):
         assert answer.status_code == 401, f"{method} {path}"
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
     assert rows(db, workspace.id) == before
-
-
-def places(value, at=()):
-    """Every place inside a JSON value, as a tuple of keys."""
-    yield at
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, one in inner:
-        yield from places(one, (*at, key))
-
-
-def put(value, at, new):
-    """A copy of ``value`` with ``new`` at a place."""
-    if not at:
-        return new
-    found = copy.deepcopy(value)
-    holder = found
-    for key in at[:-1]:
-        holder = holder[key]
-    holder[at[-1]] = new
-    return found
 
 
 def bodies():
