@@ -24,17 +24,18 @@ FLOW = {
     ],
 }
 NEVER = {"/users"}  # POSTs that would send a real mail, or are not for keys of a client
+UNDOING = ("/stop", "/end", "/undo", "/void", "/cancel", "/archive", "/pause", "/move-on", "/close", "/reverse")
 NOWHERE = 9_000_000_000_000
 
 
-def furnish(api: Api, name: str = "ada") -> SimpleNamespace:
+def furnish(api: Api) -> SimpleNamespace:
     """Fill the client of a key; ids and the like by the names they have in addresses."""
     api.post("/lists", {"name": "Newsletter"})
     api.post("/fields", {"label": "City", "type": "text"})
     flow = api.post("/flows", FLOW).json
     assert api.post(f"/flows/{flow['id']}/publish").status_code == 200
-    address = {"email": f"{name}@example.com", "phone": "+393331234567"}
-    ada = api.post("/contacts", {**address, "lists": ["Newsletter"], "tags": ["customer"]}).json
+    addresses = {"email": "ada@example.com", "phone": "+393331234567"}
+    ada = api.post("/contacts", {**addresses, "lists": ["Newsletter"], "tags": ["customer"]}).json
     engine.advance()
     for event in (
         {"type": "purchase", "properties": {"order": "A-1", "amount": 12}},
@@ -42,23 +43,32 @@ def furnish(api: Api, name: str = "ada") -> SimpleNamespace:
     ):
         api.post("/events", {**event, "contact": {"id": ada["id"]}})
     known: dict[str, Any] = {"flow_id": flow["id"], "contact_id": ada["id"], "tag": "customer", "number": 1}
-    for _ in range(3):
-        _post_examples(api, known)
+    for acts in (False, False, True):
+        _post_examples(api, known, acts)
         _look_up(api, known)
     return SimpleNamespace(**known)
 
 
-def _post_examples(api: Api, known: dict[str, Any]) -> None:
-    """Make one of everything whose address is known by now and that is not there yet."""
+def _post_examples(api: Api, known: dict[str, Any], acts: bool) -> None:
+    """Make one of everything whose address is known by now and that is not there yet.
+
+    ``acts``: while something is still missing, it may come from doing something to an object, like redeeming a coupon.
+    """
     spec = document(api.app)
     for method, path, operation in operations(spec):
-        collection = path.removeprefix(PREFIX)
-        if method != "POST" or "get" not in spec["paths"][path] or collection in NEVER:
+        where, makes = _filled(path.removeprefix(PREFIX), known), "get" in spec["paths"][path]
+        if method != "POST" or not where or where in NEVER or path.endswith(UNDOING):
             continue
-        where = _filled(collection, known)
-        if where and not (api.get(where).json.get("data") and "{" not in collection):
+        if makes and "{" not in path and api.get(where).json.get("data"):
+            continue
+        if makes or (acts and "{" in path and _missing(spec, known)):
             answer = api.post(where, example(operation))
             assert answer.status_code < 500, f"{method} {path}: {answer.json}"
+            _look_up(api, known)
+
+
+def _missing(spec: dict[str, Any], known: dict[str, Any]) -> set[str]:
+    return {name for path in spec["paths"] for name in re.findall(r"{(\w+)}", path)} - set(known)
 
 
 def _look_up(api: Api, known: dict[str, Any]) -> None:
