@@ -48,6 +48,7 @@ class Wishes:
     changed: set[str] = field(default_factory=set)  # names of what changed in any of them
     tags: dict[tuple[int, int, str], bool] = field(default_factory=dict)  # workspace, contact, name → on or off
     lists: dict[tuple[int, int, int], bool] = field(default_factory=dict)  # workspace, contact, list → on or off
+    left: dict[int, list[int]] = field(default_factory=dict)  # flow → contacts who leave it
 
 
 MESSAGE_COLUMNS = (
@@ -287,6 +288,9 @@ class BatchContext:
         item.contact.lists.discard(list_id)
         self.wishes.lists[item.contact.workspace_id, item.contact.id, list_id] = False
         return True
+
+    def leave_flow(self, item: Item, flow_id: int) -> None:
+        self.wishes.left.setdefault(flow_id, []).append(item.contact.id)
 
     def change_score(self, item: Item, points: int, reason: str) -> None:
         contact = item.contact

@@ -62,7 +62,8 @@ def _begin(
 ) -> None:
     """Put an item before its step. A start wait that ends is checked once more; a step that is gone ends the run."""
     if not item.step:
-        if not flow.trigger.still_holds(item):
+        started = item.data.get("start")  # by a person or another flow: its own starting point has no say
+        if not started and not flow.trigger.still_holds(item):
             ctx.log(item, "", "left", "no_longer_matches", None)
             places.append(Place(item.enrollment_id, "", item.visit, end_reason="no_longer_matches"))
             return

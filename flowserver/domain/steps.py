@@ -27,6 +27,7 @@ EVENTS = frozenset(
         "sms_failed",
         "sms_silent",  # no final report within 72 hours
         "unsubscribed",
+        "handed_over",  # subject: the flow's id
         "card_created",  # subject of these: the loyalty programme's id
         "points_assigned",
         "points_reversed",
@@ -216,6 +217,9 @@ class Context(Protocol):
 
     def leave_list(self, item: Item, list_id: int) -> bool:
         """Take off a list; ``False`` when not on it."""
+
+    def leave_flow(self, item: Item, flow_id: int) -> None:
+        """End the contact's run of another flow, if it is in it."""
 
     def change_score(self, item: Item, points: int, reason: str) -> None:
         """Add ``points`` (may be negative) to the score ledger."""

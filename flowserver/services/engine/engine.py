@@ -260,6 +260,11 @@ def write(connection: sa.Connection, now: datetime, decided: Decided) -> None:
     _write_tags(connection, now, wishes)
     _write_lists(connection, now, wishes)
     bulk.insert_new(connection, "event", ctx.EVENT_COLUMNS, wishes.events)
+    for flow_id, contacts in wishes.left.items():  # their contacts are locked, so nobody else moves these runs
+        live = sa.select(_E.id).where(
+            _E.flow_id == flow_id, bulk.ids_in(_E.contact_id, contacts), _E.due_at.is_not(None)
+        )
+        flow_state.end(list(connection.scalars(live)), "left_by_flow")
 
 
 def _write_places(connection: sa.Connection, now: datetime, places: Sequence[planner.Place]) -> None:

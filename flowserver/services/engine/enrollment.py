@@ -23,6 +23,7 @@ from flowserver.services.engine import audience, bulk, engine
 
 log = structlog.get_logger()
 
+HANDED_OVER = "handed_over"
 LONGEST_CHAIN = 10
 MOST_A_DAY = 10  # entries of one contact into one flow within 24 hours
 CHUNK = 5000
@@ -46,7 +47,9 @@ COLUMNS = (
 
 def match(events: Sequence[Any], now: datetime) -> int:
     """Enroll the contacts of these events into the live flows that listen; returns how many. The caller commits."""
-    listening = _listening({event.workspace_id for event in events}, {heard_as(event.type) for event in events})
+    handed = {int(event.subject) for event in events if event.type == HANDED_OVER and event.subject.isdecimal()}
+    types = {heard_as(event.type) for event in events}
+    listening = _listening({event.workspace_id for event in events}, types, handed)
     entered = 0
     for flow in listening:
         try:
@@ -58,13 +61,19 @@ def match(events: Sequence[Any], now: datetime) -> int:
             event
             for event in events
             if event.workspace_id == flow.workspace_id
-            and heard_as(event.type) in compiled.trigger.listens_to
             and _may_cause(event, flow.id)
             and (event.at or now) >= flow.activated_at
-            and _admits(compiled.trigger, event, now)
+            and _lets_in(flow.id, compiled.trigger, event, now)
         ]
         entered += enter(flow, compiled, admitted, now) if admitted else 0
     return entered
+
+
+def _lets_in(flow_id: int, trigger: Any, event: Any, now: datetime) -> bool:
+    """Whether a flow starts with this event: its starting point admits it, or another flow hands its contact over."""
+    if event.type == HANDED_OVER:
+        return event.subject == str(flow_id) and not trigger.one_shot
+    return heard_as(event.type) in trigger.listens_to and _admits(trigger, event, now)
 
 
 def _admits(trigger: Any, event: Any, now: datetime) -> bool:
@@ -82,14 +91,15 @@ def _may_cause(event: Any, flow_id: int) -> bool:
     return event.chain <= LONGEST_CHAIN and flow_id not in chain and event.origin != flow_id
 
 
-def _listening(workspaces: set[int], types: set[str]) -> Sequence[Any]:
-    """Live flows of these clients whose trigger listens to one of these event types."""
+def _listening(workspaces: set[int], types: set[str], handed: set[int]) -> Sequence[Any]:
+    """Live flows of these clients whose trigger listens to one of these event types, or that are handed somebody."""
+    types = types - {HANDED_OVER}
     names = [name for name, trigger in triggers().items() if types & set(trigger.listens_to)]
-    if not names:
+    if not names and not handed:
         return []
     query = sa.select(_F.id, _F.workspace_id, _F.version_id, _F.activated_at, _F.state, _F.existing_after).where(
         bulk.ids_in(_F.workspace_id, workspaces),
-        _F.trigger_type.in_(names),
+        sa.or_(_F.trigger_type.in_(names), bulk.ids_in(_F.id, handed)) if handed else _F.trigger_type.in_(names),
         _F.version_id.is_not(None),
         OPEN,
     )

@@ -135,6 +135,12 @@ def note_ends(ids: Sequence[int], reason: str) -> None:
     connection.execute(Decision.__table__.insert().from_select(columns, runs, include_defaults=False))
 
 
+def end(ids: Sequence[int], reason: str) -> None:
+    """End these runs, those that are live, with ``reason`` in their history. The caller commits."""
+    note_ends(ids, reason)
+    _update(ids, due_at=None, ended_at=clock.now(), end_reason=reason, held=False, awaits=None)
+
+
 def release(flow_id: int, seconds: float = IN_A_REQUEST) -> bool:
     """Let everybody go on; ``False`` when a job has to do the rest. Commits.
 

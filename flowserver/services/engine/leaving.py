@@ -70,6 +70,8 @@ def _end_of(
 
 
 def _undoes(trigger: Any, fact: Fact, run: Any) -> bool:
+    if (run.data or {}).get("start"):  # started by a person or another flow: its own starting point has no say
+        return False
     try:
         return bool(trigger.revokes(fact, run.data or {}))
     except Exception as error:  # an odd event undoes nothing

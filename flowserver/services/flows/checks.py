@@ -15,6 +15,7 @@ from flowserver.models import Field, Flow, Workspace
 from flowserver.services.engine import starts
 from flowserver.services.flows import moments, options
 from flowserver.services.site import conversions
+from flowserver.text import N_
 
 
 def findings(definition: Mapping[str, Any], flow: Flow | None = None) -> list[Finding]:
@@ -26,7 +27,7 @@ def findings(definition: Mapping[str, Any], flow: Flow | None = None) -> list[Fi
     compiled = options.compiled(resolved)
     passed = {} if flow is not None and starts.fired(flow.id) else moments.mistakes(compiled.trigger)
     flawed = {path: [text] for path, text in options.flaws(resolved).items()}
-    found = checks.findings(compiled, client(), {**flawed, **unknown, **passed})
+    found = checks.findings(compiled, client(), {**flawed, **unknown, **passed, **_itself(resolved, flow)})
     return [*found, *_remarks(resolved)]
 
 
@@ -35,6 +36,16 @@ def _remarks(definition: Mapping[str, Any]) -> list[Finding]:
     started_by = options.references({"trigger": definition.get("trigger")})
     texts = [conversions.unrecorded(id) for source, id in started_by if source == "conversion_rule"]
     return [Finding("check", text, "trigger", "", "rule") for text in texts if text]
+
+
+def _itself(definition: Mapping[str, Any], flow: Flow | None) -> dict[str, Any]:
+    """Steps that send contacts to the flow they stand in, or take them out of it."""
+    words = N_("A flow cannot start or leave itself: choose another flow")
+    return {
+        path: [words]
+        for holder, key, source, path in options.spots(definition)
+        if source == "flow" and flow is not None and holder[key] == flow.id
+    }
 
 
 def client() -> checks.Client:

@@ -17,6 +17,7 @@ from flowserver.models import Enrollment, Flow, FlowEdit, FlowVersion, User
 from flowserver.services.engine import enrollment, flow_state, starts
 from flowserver.services.flows import checks, moments, options
 from flowserver.services.messages import deliveries
+from flowserver.services.people import usage
 from flowserver.text import N_, Text
 
 PAUSE_MODES = ("freeze", "hold", "skip")
@@ -385,6 +386,9 @@ def delete(flow_id: int, user_id: int | None = None) -> str:
     if flow.version_id:
         raise Conflict(N_("This flow has been live and its numbers are kept. Archive it instead"))
     name = flow.name
+    uses = [use for use in usage.of("flow", flow.id) if (use.kind, use.id) != ("flow", flow.id)]
+    if uses:
+        raise usage.InUse(Text("“%(name)s” is in use by: %(users)s", name=name, users=uses[0].name), uses)
     db.session.execute(sa.delete(FlowEdit).where(FlowEdit.flow_id == flow.id))
     db.session.delete(flow)
     db.session.commit()

@@ -28,6 +28,7 @@ from flowserver.models import (
     Coupon,
     CouponCampaign,
     Field,
+    Flow,
     Form,
     Monitor,
     Programme,
@@ -229,6 +230,18 @@ SOURCES = {
         N_("There is no conversion rule that steps record yet"),
         *_OF_RULES[2:],
         flaws=_rules_off,
+    ),
+    "flow": Source(
+        lambda: (
+            sa.select(Flow.id, Flow.name)
+            .where(Flow.archived_at.is_(None), Flow.state.not_in(("stopped", "completed")))
+            .order_by(sa.func.lower(Flow.name))
+        ),
+        N_("Choose a flow"),
+        N_("There is no other flow yet"),
+        N_("a flow that has ended"),
+        N_("There is no flow “%(name)s” in this client that can start"),
+        N_("This flow has ended or was deleted. Choose another one"),
     ),
     "step": Source(
         lambda: None,  # not in the database: the messages sent before a step
