@@ -11,8 +11,10 @@ from flowserver.blueprints.api import paging
 from flowserver.blueprints.api.kit import ID, Answer, Resource, unchanged
 from flowserver.blueprints.api.schemas import flows as schemas
 from flowserver.blueprints.say import say
-from flowserver.services.flows import checks, flows, recipes
+from flowserver.errors import Invalid
+from flowserver.services.flows import checks, flows, hand_starts, recipes
 from flowserver.services.people import browse
+from flowserver.text import N_
 
 resource = Resource(
     "Flows", 60, "What happens to contacts, step by step. Made by the console or here, edited by either.", part="flows"
@@ -63,6 +65,19 @@ ROW = {
     "updated_at": "2026-05-04T09:05:00Z",
     "activated_at": "2026-05-04T09:05:00Z",
     "paused_at": None,
+    "starts_at": None,
+}
+START = {
+    "id": 1,
+    "flow_id": 1,
+    "by": "api",
+    "list_id": 1,
+    "segment_id": None,
+    "contacts": None,
+    "entered": 311,
+    "done": True,
+    "started_at": "2026-05-04T09:10:00Z",
+    "done_at": "2026-05-04T09:10:01Z",
 }
 EXAMPLE = {**ROW, "definition": DEFINITION}
 
@@ -86,6 +101,7 @@ def show(row: Any, inside: int) -> dict[str, Any]:
         "updated_at": row.updated_at,
         "activated_at": row.activated_at,
         "paused_at": row.paused_at,
+        "starts_at": row.starts_at,
     }
 
 
@@ -255,6 +271,65 @@ def stop_flow(flow_id: int) -> Any:
     """
     flows.stop(flow_id)
     return one(flow_id)
+
+
+# --- starting contacts -----------------------------------------------------------------------------------
+
+
+def show_start(row: Any) -> dict[str, Any]:
+    """Contacts that are started together, as the API shows them."""
+    rule = row.rule
+    return {
+        "id": row.id,
+        "flow_id": row.flow_id,
+        "by": row.by,
+        "list_id": rule["members"]["list"] if "members" in rule else None,
+        "segment_id": rule["segment"]["segment"] if "segment" in rule else None,
+        "contacts": rule.get("contacts"),
+        "entered": row.entered,
+        "done": row.done_at is not None,
+        "started_at": row.at,
+        "done_at": row.done_at,
+    }
+
+
+@resource.writes(
+    "POST",
+    f"{ONE}/start",
+    takes=schemas.StartIn,
+    body_example={"list": "Newsletter", "key": "spring-2026"},
+    shows=schemas.Start,
+    example={**START, "entered": 0, "done": False, "done_at": None},
+    status=202,
+)
+def start_flow(flow_id: int, body: Mapping[str, Any]) -> Any:
+    """Start contacts in a live flow: some by id, or everybody on a list or in a segment now.
+
+    They enter by the flow's own rules: nobody twice at a time, and again only where the flow allows it. Contacts named
+    by id enter at once, groups in the background: ask again to see how far it came. The same `key` again starts nobody
+    twice. 409 when nobody can enter the flow now, or it is one that starts at a fixed date.
+    """
+    wanted = {name: body[name] for name in ("contacts", "list", "segment") if body.get(name) is not None}
+    if len(wanted) != 1:
+        raise Invalid({"contacts": [N_("Name contacts, a list or a segment, one of the three")]})
+    rule = hand_starts.some(wanted["contacts"]) if "contacts" in wanted else hand_starts.group(**wanted)
+    row = hand_starts.begin(flow_id, rule, by="api", key=body.get("key", ""))
+    return Answer(show_start(row), 202, {"Location": url_for(".get_start", flow_id=flow_id, start_id=row.id)})
+
+
+@resource.reads(
+    f"{ONE}/starts", query=paging.PageQuery, shows=schemas.StartPage, example={"data": [START], "next": None}
+)
+def list_starts(flow_id: int, query: Mapping[str, Any]) -> Any:
+    """List who was started together in a flow: by a date, by hand or over the API."""
+    rows, following = hand_starts.listing(flow_id, query["cursor"], query["limit"])
+    return paging.page(browse.Page(rows, following), show_start)
+
+
+@resource.reads(f"{ONE}/starts/{ID % 'start_id'}", shows=schemas.Start, example=START)
+def get_start(flow_id: int, start_id: int) -> Any:
+    """Get contacts that were started together, and how many have entered."""
+    return show_start(hand_starts.get(flow_id, start_id))
 
 
 # --- versions --------------------------------------------------------------------------------------------

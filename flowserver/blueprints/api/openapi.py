@@ -35,6 +35,7 @@ PATHS = {  # what stands in addresses: description, example
     "user_id": ("Id of a person.", 2),
     "form_id": ("Id of a form.", 1),
     "flow_id": ("Id of a flow.", 1),
+    "start_id": ("Id of a start of contacts.", 1),
     "number": ("Number of a version, from 1.", 1),
     "enrollment_id": ("Id of an enrollment.", 31),
     "coupon_campaign_id": ("Id of a coupon campaign.", 1),

@@ -8,6 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_login import current_user
 
 from flowserver.blueprints.contacts.forms import (
     ConsentForm,
@@ -20,6 +21,7 @@ from flowserver.blueprints.contacts.forms import (
 )
 from flowserver.blueprints.fieldkit import add_errors, page, sent
 from flowserver.errors import Conflict, Invalid
+from flowserver.services.flows import hand_starts
 from flowserver.services.loyalty import cards
 from flowserver.services.messages import deliveries
 from flowserver.services.people import (
@@ -127,6 +129,7 @@ def _show(contact_id: int, consent: ConsentForm | None = None, score: ScoreForm 
         coupons=coupon_codes.of_contact(contact_id),
         loyalty_cards=cards.of_contact(contact_id),
         loyalty_offers=cards.offers_for(contact_id),
+        startable=hand_starts.choices(),
         history=timeline.of(contact_id, show, _moment("before")),
         show=show if show in timeline.SHOWS else "all",
         questions=why.questions(contact_id),
@@ -226,6 +229,23 @@ def settle(contact_id: int, message_id: int) -> ResponseReturnValue:
 def take_out(contact_id: int, run_id: int) -> ResponseReturnValue:
     passages.take_out(contact_id, run_id)
     flash(_("The contact has left the flow."))
+    return redirect(url_for(".show", contact_id=contact_id), 303)
+
+
+@bp.post("/<int:contact_id>/flows")
+def start_flow(contact_id: int) -> ResponseReturnValue:
+    """Start the contact in a flow, by the flow's own rules of who may enter."""
+    contact = contacts.get(contact_id)
+    flow_id = request.form.get("flow", "")
+    row = hand_starts.begin(
+        int(flow_id) if flow_id.isdecimal() and len(flow_id) < 19 else 0,
+        hand_starts.some([contact.id]),
+        user_id=current_user.id,
+    )
+    if row.entered:
+        flash(_("The contact has entered the flow."))
+    else:
+        flash(_("Nothing changed: the contact is in the flow already, or may not enter it again."), "warn")
     return redirect(url_for(".show", contact_id=contact_id), 303)
 
 

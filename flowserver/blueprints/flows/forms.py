@@ -161,9 +161,9 @@ class Start:
     def put_errors(self, messages: Mapping[str, Any]) -> None:
         """Messages of a whole definition (``trigger.list``) or of a starting point (``list``) at their fields."""
         plain = {str(path).removeprefix("trigger."): texts for path, texts in messages.items()}
-        own = {field.short_name for field in self.own}
-        put_errors(self.own, {name: texts for name, texts in plain.items() if name.split(".")[0] in own})
-        put_errors(self.details, {name: texts for name, texts in plain.items() if name.split(".")[0] not in own})
+        own = {name for name in plain if self.own.field_for(name) is not None}
+        put_errors(self.own, {name: texts for name, texts in plain.items() if name in own})
+        put_errors(self.details, {name: texts for name, texts in plain.items() if name not in own})
 
     def sentences(self, names: Names) -> list[dict[str, Any]]:
         """The flow in plain words, once for each answer of the trigger's first radio question, the chosen one shown."""

@@ -263,6 +263,14 @@ def enroll_crowd(flow: Any, compiled: Compiled, crowd: Crowd, now: datetime) -> 
     return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
 
 
+def count_barred(flow_id: int, compiled: Compiled, people: sa.Select[Any], now: datetime) -> int:
+    """How many people of a query the re-entry rule keeps out of a flow."""
+    found = people.subquery()
+    barred = _kept_out(flow_id, found.c.id, compiled.reentry, compiled, now)
+    count = sa.select(sa.func.count()).select_from(found).where(barred)
+    return db.session.connection().scalar(count) or 0
+
+
 def _kept_out(flow_id: int, contact: Any, reentry: str, compiled: Compiled, now: datetime) -> Any:
     """SQL: whether the re-entry rule keeps a contact out of a flow; what :func:`_barred` asks for a few."""
     mine = sa.and_(_E.flow_id == flow_id, _E.contact_id == contact)

@@ -306,6 +306,7 @@ _FLOW = (
     Flow.pause_mode,
     Flow.pause_reason,
     Flow.paused_at,
+    Flow.starts_at,
     Flow.activated_at,
     Flow.archived_at,
     Flow.created_at,

@@ -48,6 +48,7 @@ def test_it_makes_a_flow_from_a_definition(api, newsletter, clock):
         "updated_at": "2026-05-04T09:00:00Z",
         "activated_at": None,
         "paused_at": None,
+        "starts_at": None,
         "definition": DEFINITION,
     }
     assert api.get(f"/flows/{answer.json['id']}").json == answer.json

@@ -101,6 +101,15 @@ class PauseIn(fields.Input):
     )
 
 
+class StartIn(fields.Input):
+    """Whom to start."""
+
+    contacts = fields.Some(fields.Id(), 1000, metadata={"description": "Ids of contacts, 1,000 at most."})
+    list = fields.Reference(metadata={"description": "A list, by id or name: everybody on it now."})
+    segment = fields.Reference(metadata={"description": "A segment, by id or name: everybody in it now."})
+    key = fields.Text(80, metadata={"description": "Makes a repetition harmless: the same key starts nobody twice."})
+
+
 class FlowRow(fields.Shown):
     """A flow without its definition."""
 
@@ -122,6 +131,31 @@ class FlowRow(fields.Shown):
     updated_at = plain.DateTime()
     activated_at = plain.DateTime(allow_none=True)
     paused_at = plain.DateTime(allow_none=True)
+    starts_at = plain.DateTime(
+        allow_none=True, metadata={"description": "When a date or a daily look next starts contacts; null: never."}
+    )
+
+
+class Start(fields.Shown):
+    """Contacts that are started together."""
+
+    id = plain.Integer()
+    flow_id = plain.Integer()
+    by = plain.String(metadata={"enum": ["time", "hand", "api"]})
+    list_id = plain.Integer(allow_none=True)
+    segment_id = plain.Integer(allow_none=True)
+    contacts = plain.List(plain.Integer(), allow_none=True, metadata={"description": "Those that were named by id."})
+    entered = plain.Integer(metadata={"description": "How many have entered so far."})
+    done = plain.Boolean(metadata={"description": "Everybody was looked at."})
+    started_at = plain.DateTime()
+    done_at = plain.DateTime(allow_none=True)
+
+
+class StartPage(fields.Shown):
+    """A page of starts."""
+
+    data = plain.List(plain.Nested(Start))
+    next = plain.String(allow_none=True)
 
 
 class Flow(FlowRow):
