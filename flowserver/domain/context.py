@@ -12,10 +12,12 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from flowserver.domain import people, sending
+from flowserver.domain.coupons import Taken
 from flowserver.domain.steps import Contact, Item, Plan, Sent
 from flowserver.errors import Invalid
 
 _PLANNED = Plan(True)
+_SAMPLE = "SAMPLE-CODE"
 _REFUSED: dict[str, Plan] = {}
 
 
@@ -47,6 +49,9 @@ class Wishes:
     contacts: dict[int, Contact] = field(default_factory=dict)  # those changed, by id
     changed: set[str] = field(default_factory=set)  # names of what changed in any of them
     tags: dict[tuple[int, int, str], bool] = field(default_factory=dict)  # workspace, contact, name → on or off
+    coupons: list[tuple[Taken, int, int]] = field(default_factory=list)  # what for which contact and enrollment
+    without: dict[int, int] = field(default_factory=dict)  # campaign → contacts who got no coupon
+    data: dict[int, Mapping[str, Any]] = field(default_factory=dict)  # enrollment → its data, where a step changed it
     lists: dict[tuple[int, int, int], bool] = field(default_factory=dict)  # workspace, contact, list → on or off
     left: dict[int, list[int]] = field(default_factory=dict)  # flow → contacts who leave it
 
@@ -99,6 +104,7 @@ class BatchContext:
         hours: sending.Hours | None = None,
         skip_sends: bool = False,
         load: Callable[[Iterable[str]], None] | None = None,
+        take: Callable[[Client, int, int], Sequence[Taken]] | None = None,
     ):
         self.now = now
         self.zone = client.zone
@@ -112,6 +118,7 @@ class BatchContext:
         self.segments = {} if segments is None else segments
         self.skip_sends = skip_sends
         self._load = load
+        self._take = take
         self._planned = Sent("planned", now)
         self.typed: dict[tuple[str, type, Any], Any] = {}
         quiet = {"sms": (client.quiet_from, client.quiet_until)}
@@ -300,6 +307,23 @@ class BatchContext:
         self.wishes.changed.add("score")
         self.wishes.score.append((contact.workspace_id, contact.id, points, reason, self.now, self.now))
         self.emit(item, "score_changed", "", {"old": old, "new": contact.score})
+
+    def give_coupons(self, batch: Sequence[Item], campaign: int) -> Sequence[str | None]:
+        if self._take is None:  # nothing stands behind a rehearsal: everybody gets one
+            return [self._give(item, campaign, _SAMPLE, "", "") for item in batch]
+        taken = self._take(self.client, campaign, len(batch))
+        if len(taken) < len(batch):
+            self.wishes.without[campaign] = self.wishes.without.get(campaign, 0) + len(batch) - len(taken)
+        for item, one in zip(batch, taken, strict=False):
+            self.wishes.coupons.append((one, item.contact.id, item.enrollment_id))
+            self._give(item, campaign, one.code, one.campaign.value, one.until, one.campaign.name)
+        return [*(one.code for one in taken), *[None] * (len(batch) - len(taken))]
+
+    def _give(self, item: Item, campaign: int, code: str, value: str, until: str, name: str = "") -> str:
+        item.data = {**item.data, "coupon": code, "coupon_value": value, "coupon_until": until}
+        self.wishes.data[item.enrollment_id] = item.data
+        self.emit(item, "coupon_issued", str(campaign), {"code": code, "campaign": name, "value": value})
+        return code
 
     def emit(self, item: Item, type: str, subject: str = "", data: Mapping[str, Any] | None = None) -> None:
         """A change of a field or score that nobody starts with is in the decisions already, so it is no event."""

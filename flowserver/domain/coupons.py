@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -85,6 +86,17 @@ def expires(now: datetime, ends_on: date | None, days: int | None, zone: ZoneInf
     """When a code given out ``now`` stops being good: after ``days`` of 24 hours, with the campaign at the latest."""
     limits = [ends(ends_on, zone), now + timedelta(days=days) if days else None]
     return min((one for one in limits if one is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A code that a step of a flow gives out, before it is written."""
+
+    id: int | None  # of a code of the pool; None: a new one
+    code: str
+    campaign: Any  # its row
+    validity: Mapping[str, Any]  # columns of the coupon
+    until: str  # the last day, as 2026-06-03; "" without end
 
 
 # --- what people type --------------------------------------------------------------------------------------

@@ -224,6 +224,9 @@ class Context(Protocol):
     def change_score(self, item: Item, points: int, reason: str) -> None:
         """Add ``points`` (may be negative) to the score ledger."""
 
+    def give_coupons(self, batch: Sequence[Item], campaign: int) -> Sequence[str | None]:
+        """Give each item a coupon of a campaign: its code, ``None`` where there is none. It goes into the item's data."""
+
     def notify(self, item: Item, to: Sequence[str]) -> Plan:
         """Plan this step's mail to the team, or to the contact's owner when ``to`` is empty. Never counted as contact mail."""
 

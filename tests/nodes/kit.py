@@ -16,7 +16,7 @@ ROME = ZoneInfo("Europe/Rome")
 
 def context(now: datetime = NOW, zone: ZoneInfo = ROME, **given: Any) -> BatchContext:
     """A context of flow 7; ``given`` are parts of the client or of the context."""
-    own = {name: given.pop(name) for name in ("suppressed", "recent", "owners", "skip_sends") if name in given}
+    own = {name: given.pop(name) for name in ("suppressed", "recent", "owners", "skip_sends", "take") if name in given}
     client = {"connections": {"email": 1, "sms": 2}, "heard": frozenset({"field_changed", "score_changed"}), **given}
     return BatchContext(
         now=now,

@@ -179,6 +179,7 @@ def decide(now: datetime, rows: Sequence[Any]) -> Decided:
     versions = _versions(rows, decided)
     items = _items(rows, _contacts(rows))
     facts = Facts(now, items, "fields" in frozenset().union(*(flow.needs for flow in versions.values())))
+    counter = _coupons().Counter(now)
     for version_id, group in items.items():
         flow = facts.flows.get(group[0].flow_id)
         if flow is None or flow.state not in ("active", "paused"):
@@ -188,9 +189,16 @@ def decide(now: datetime, rows: Sequence[Any]) -> Decided:
         elif version_id not in versions or (flow.state == "paused" and flow.pause_mode != "skip"):
             decided.held += [item.enrollment_id for item in group]
         else:
-            context = _context(now, flow, versions[version_id], version_id, facts, decided.wishes)
+            context = _context(now, flow, versions[version_id], version_id, facts, decided.wishes, counter)
             decided.places += planner.walk(versions[version_id], group, context)
     return decided
+
+
+def _coupons() -> Any:
+    """Where steps take coupons. It works with the engine's own events, so it cannot be imported before them."""
+    from flowserver.services.shop import coupon_steps
+
+    return coupon_steps
 
 
 def _versions(rows: Sequence[Any], decided: Decided) -> dict[int, definition.Compiled]:
@@ -206,7 +214,13 @@ def _versions(rows: Sequence[Any], decided: Decided) -> dict[int, definition.Com
 
 
 def _context(
-    now: datetime, flow: Any, version: definition.Compiled, version_id: int, facts: Facts, wishes: ctx.Wishes
+    now: datetime,
+    flow: Any,
+    version: definition.Compiled,
+    version_id: int,
+    facts: Facts,
+    wishes: ctx.Wishes,
+    counter: Any,
 ) -> ctx.BatchContext:
     client = facts.clients[flow.workspace_id]
     return ctx.BatchContext(
@@ -222,6 +236,7 @@ def _context(
         hours=version.hours,
         skip_sends=flow.state == "paused" and flow.pause_mode == "skip",
         load=facts.load,
+        take=counter.take,
     )
 
 
@@ -259,6 +274,9 @@ def write(connection: sa.Connection, now: datetime, decided: Decided) -> None:
     bulk.insert(connection, "score_entry", ctx.SCORE_COLUMNS, wishes.score)
     _write_tags(connection, now, wishes)
     _write_lists(connection, now, wishes)
+    if wishes.coupons or wishes.without:
+        _coupons().write(connection, now, wishes)
+    bulk.update(connection, "enrollment", ("data",), list(wishes.data.items()))
     bulk.insert_new(connection, "event", ctx.EVENT_COLUMNS, wishes.events)
     for flow_id, contacts in wishes.left.items():  # their contacts are locked, so nobody else moves these runs
         live = sa.select(_E.id).where(

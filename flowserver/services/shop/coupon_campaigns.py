@@ -214,14 +214,15 @@ def delete(campaign_id: int) -> None:
 
 def left(campaign_id: int) -> int:
     """How many codes of the pool nobody has yet."""
-    query = sa.select(sa.func.count()).select_from(Coupon)
-    return db.session.scalar(query.where(Coupon.campaign_id == campaign_id, Coupon.state == "free")) or 0
+    c = Coupon.__table__.c
+    query = sa.select(sa.func.count()).where(c.campaign_id == campaign_id, c.state == "free")
+    return db.session.connection().scalar(query) or 0
 
 
-def note_pool(row: CouponCampaign, wanting: int = 0) -> None:
+def note_pool(row: Any, wanting: int = 0) -> None:
     """Say on the agency's attention list that a pool is empty or runs low, or that it is well again.
 
-    ``wanting``: contacts who just went without. The caller commits.
+    ``row`` is the campaign; ``wanting``: contacts who just went without. The caller commits.
     """
     free = left(row.id) if row.codes == "pool" else 0
     subject = f"coupons:{row.id}"

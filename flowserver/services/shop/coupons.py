@@ -135,7 +135,7 @@ def hand_out(
 
     ``campaign`` is a row of the table. Returns what was given and the events to record; the caller commits.
     """
-    told = _replace(campaign, [contact for contact, _ in takers if contact is not None]) if campaign.replaces else []
+    told = replace(campaign, [contact for contact, _ in takers if contact is not None]) if campaign.replaces else []
     write = _from_pool if campaign.codes == "pool" else _made
     rows = write(campaign, takers, now, zone)
     got = Counter((row["contact_id"], row["enrollment_id"]) for row in rows)
@@ -165,7 +165,7 @@ def _made(campaign: Any, takers: Sequence[Taker], now: datetime, zone: ZoneInfo)
     common |= {**validity(campaign, now, zone), "created_at": now}
     rows = [
         {**common, "code": code, "folded": rules.fold(code), "contact_id": contact_id, "enrollment_id": enrollment_id}
-        for code, (contact_id, enrollment_id) in zip(_new_codes(campaign, len(takers)), takers, strict=True)
+        for code, (contact_id, enrollment_id) in zip(new_codes(campaign, len(takers)), takers, strict=True)
     ]
     connection = db.session.connection()
     bulk.insert(connection, "coupon", COLUMNS, [tuple(row[column] for column in COLUMNS) for row in rows])
@@ -173,7 +173,7 @@ def _made(campaign: Any, takers: Sequence[Taker], now: datetime, zone: ZoneInfo)
     return [{**row, "id": ids[row["folded"]]} for row in rows]
 
 
-def _new_codes(campaign: Any, count: int) -> list[str]:
+def new_codes(campaign: Any, count: int) -> list[str]:
     """So many codes that nobody has."""
     found: dict[str, str] = {}
     while len(found) < count:
@@ -198,15 +198,8 @@ def taken(workspace_id: int, folded: Sequence[str]) -> dict[str, int]:
 
 def _from_pool(campaign: Any, takers: Sequence[Taker], now: datetime, zone: ZoneInfo) -> list[dict[str, Any]]:
     """The oldest free codes; the last takers go without where there are too few."""
-    free = (
-        sa.select(_K.id, _K.code)
-        .where(_K.campaign_id == campaign.id, _K.workspace_id == campaign.workspace_id, _K.state == "free")
-        .order_by(_K.id)
-        .limit(len(takers))
-        .with_for_update(skip_locked=True)
-    )
     connection = db.session.connection()
-    found = connection.execute(free).all()
+    found = connection.execute(free(campaign, len(takers))).all()
     common = validity(campaign, now, zone)
     rows = [
         {**common, "id": row.id, "code": row.code, "contact_id": contact_id, "enrollment_id": enrollment_id}
@@ -217,7 +210,14 @@ def _from_pool(campaign: Any, takers: Sequence[Taker], now: datetime, zone: Zone
     return rows
 
 
-def _replace(campaign: Any, contact_ids: Sequence[int]) -> list[events.NewEvent]:
+def free(campaign: Any, count: int, but: Sequence[int] = ()) -> sa.Select[Any]:
+    """A query of the oldest free codes of a pool, ``id`` and ``code``, which locks them; those ``but`` are left out."""
+    mine = sa.and_(_K.campaign_id == campaign.id, _K.workspace_id == campaign.workspace_id, _K.state == "free")
+    query = sa.select(_K.id, _K.code).where(mine, ~bulk.ids_in(_K.id, but) if but else sa.true())
+    return query.order_by(_K.id).limit(count).with_for_update(skip_locked=True)
+
+
+def replace(campaign: Any, contact_ids: Sequence[int]) -> list[events.NewEvent]:
     """Make the open coupons these contacts have of the campaign void."""
     mine = sa.and_(
         _K.campaign_id == campaign.id,
