@@ -327,3 +327,11 @@ def test_old_pages_visits_and_visitors_are_deleted_in_chunks(page, site, marta, 
     clock.forward(days=400)
     visits.expire(clock.now)
     assert (count(PageView), count(Visit), len(told()), count(Visitor)) == (0, 0, 0, 0)
+
+
+def test_a_landing_by_an_ad_starts_its_flow(page, site, marta):
+    flow = live({"type": "ad_click", "monitor": site.id, "network": "google", "campaign": "spring"}, "Ad")
+    known(page, marta).look("/?gclid=Cj0K&utm_campaign=winter")
+    assert runs(flow) == []
+    page.look("/?gclid=Cj0K&utm_campaign=Spring")
+    assert [run.data["gclid"] for run in runs(flow)] == ["Cj0K"]

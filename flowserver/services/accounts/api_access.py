@@ -11,11 +11,24 @@ from flowserver import extensions
 from flowserver.domain import scopes
 from flowserver.errors import Forbidden
 from flowserver.extensions import db
-from flowserver.models import Contact, ContactList, Field, Flow, Form, Segment, Tag, Workspace
+from flowserver.models import (
+    Contact,
+    ContactList,
+    ConversionRule,
+    Field,
+    Flow,
+    Form,
+    Monitor,
+    Segment,
+    Tag,
+    Workspace,
+)
 from flowserver.services.accounts import agency_keys, api_keys
 from flowserver.text import N_, Text
 
 _TABLES: dict[str, Any] = {
+    "monitor": Monitor,
+    "conversion_rule": ConversionRule,
     "contact": Contact,
     "list": ContactList,
     "tag": Tag,
