@@ -24,6 +24,7 @@ from flowserver.models import Contact, ContactList, Field, Form, Message, User, 
 from flowserver.services.accounts import clients, setup
 from flowserver.services.engine import bulk, engine, events
 from flowserver.services.flows import flows
+from flowserver.services.operations import demo_site
 from flowserver.services.operations.demo_loyalty import Shop
 from flowserver.services.shop import coupon_campaigns, coupon_codes, coupons
 from flowserver.text import N_
@@ -176,6 +177,7 @@ class _Story:
                 self._slot(slot, slots)
         self._unfinished()
         self._coupons()
+        demo_site.load(self.workspace)
 
     def _furnish(self) -> None:
         """Lists, a field, a form and the live flows."""
