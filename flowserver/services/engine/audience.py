@@ -15,14 +15,14 @@ from sqlalchemy.sql.functions import GenericFunction
 
 from flowserver import clock, extensions
 from flowserver.extensions import db
-from flowserver.models import Contact, Membership
+from flowserver.models import Contact, ContactTag, Membership, Tag
 from flowserver.models.base import Json
 from flowserver.services.engine import bulk, field_audience
 
 WINDOW = 20_000  # contacts looked at in one go, where most of them do not match
 AT_ONCE = 1000  # contacts whom a segment is asked about in one go
 
-_C, _M = Contact.__table__.c, Membership.__table__.c
+_C, _M, _T = (table.__table__.c for table in (Contact, Membership, ContactTag))
 
 
 class json_object(GenericFunction[Any]):
@@ -133,6 +133,16 @@ def _score(value: Mapping[str, Any], workspace_id: int) -> sa.Select[Any]:
     return _all(None, workspace_id).where(holds[value["operator"]])
 
 
+def _tag(name: str, workspace_id: int) -> sa.Select[Any]:
+    tagged = sa.select(_T.contact_id.label("id")).join(Tag.__table__, Tag.__table__.c.id == _T.tag_id)
+    return tagged.where(_T.workspace_id == workspace_id, Tag.__table__.c.name == name)
+
+
+def _consent(value: Mapping[str, Any], workspace_id: int) -> sa.Select[Any]:
+    """``{channel, state}``: who agreed, or withdrew."""
+    return _all(None, workspace_id).where(_C[f"{value['channel']}_consent"] == value["state"])
+
+
 def _nobody(_value: Any, workspace_id: int) -> sa.Select[Any]:
     return _all(None, workspace_id).where(sa.false())
 
@@ -145,7 +155,9 @@ _KINDS: dict[str, Callable[[Any, int], sa.Select[Any]]] = {
     "contacts": _contacts,
     "date": _date,
     "idle": _idle,
+    "consent": _consent,
     "nobody": _nobody,
+    "tag": _tag,
     "score": _score,
 }
-_SPARSE = {"date", "field", "idle", "score"}  # kinds that describe few of all contacts
+_SPARSE = {"consent", "date", "field", "idle", "score"}  # kinds that describe few of all contacts
