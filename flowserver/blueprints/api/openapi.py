@@ -28,6 +28,7 @@ PATHS = {  # what stands in addresses: description, example
     "contact_id": ("Id of a contact.", 7),
     "list_id": ("Id of a list.", 1),
     "segment_id": ("Id of a segment.", 2),
+    "score_rule_id": ("Id of a score rule.", 4),
     "tag": ("Name of a tag.", "customer"),
     "tag_id": ("Id of a tag.", 1),
     "field_id": ("Id of a custom field.", 1),

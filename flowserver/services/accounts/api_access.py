@@ -19,6 +19,7 @@ from flowserver.models import (
     Flow,
     Form,
     Monitor,
+    ScoreRule,
     Segment,
     Tag,
     Workspace,
@@ -36,6 +37,7 @@ _TABLES: dict[str, Any] = {
     "form": Form,
     "flow": Flow,
     "segment": Segment,
+    "score_rule": ScoreRule,
 }
 
 

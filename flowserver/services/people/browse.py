@@ -31,6 +31,8 @@ from flowserver.models import (
     Form,
     Membership,
     Message,
+    ScoreEntry,
+    ScoreRule,
     Segment,
     Tag,
     Workspace,
@@ -257,6 +259,28 @@ def segments(after: int, limit: int, *, name: str = "", updated_since: datetime 
     if name:
         query = query.where(sa.func.lower(Segment.name) == name.lower())
     return Page(*_page(query, Segment.id, after, limit))
+
+
+def score_rules(after: int, limit: int, updated_since: datetime | None = None) -> Page:
+    """Score rules."""
+    query = _since(sa.select(*(getattr(ScoreRule, name) for name in _SCORE_RULE)), ScoreRule, updated_since)
+    return Page(*_page(query, ScoreRule.id, after, limit))
+
+
+_SCORE_RULE = (
+    *("id", "title", "points", "act", "subject", "detail", "frequency", "enabled"),
+    *("created_at", "updated_at"),
+)
+
+
+def score_movements(contact_id: int, after: int, limit: int) -> Page:
+    """Where a contact's score comes from. Raises :class:`NotFound`."""
+    _one(sa.select(Contact.id).where(Contact.id == contact_id), N_("There is no such contact"))
+    query = sa.select(*(getattr(ScoreEntry, name) for name in _MOVEMENT)).where(ScoreEntry.contact_id == contact_id)
+    return Page(*_page(query, ScoreEntry.id, after, limit))
+
+
+_MOVEMENT = ("id", "points", "reason", "rule_id", "event_key", "at")
 
 
 def forms(after: int, limit: int, *, updated_since: datetime | None = None) -> Page:

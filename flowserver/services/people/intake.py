@@ -12,7 +12,7 @@ from flowserver.domain import people
 from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import Contact, Form
-from flowserver.services.people import browse, consents, contacts, crowd, crowded, forms, lists, tags
+from flowserver.services.people import browse, consents, contacts, crowd, crowded, forms, lists, scores, tags
 from flowserver.services.people.crowded import Arrival, Taken
 from flowserver.text import N_
 
@@ -178,6 +178,14 @@ def consent(contact_id: int, channel: str, state: str, *, source: str, words: st
         raise NotFound(N_("There is no such contact"))
     consents.change(found, channel, state, source=source or "API", words=words, at=at)
     db.session.commit()
+
+
+def points(contact_id: int, points: int, reason: str) -> int:
+    """Add points to a contact's score; the new total. Raises :class:`NotFound`, :class:`Invalid` by field."""
+    contacts.get(contact_id)
+    total = scores.change(contact_id, points, people.line(reason, 120))
+    db.session.commit()
+    return total
 
 
 # --- forms -------------------------------------------------------------------------------------------------
