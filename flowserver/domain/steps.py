@@ -97,6 +97,11 @@ class Contact:
     paused_until: datetime | None = None  # asked for no marketing messages until then
     tags: set[str] = field(default_factory=set)  # names; loaded where a node needs "tags"
     lists: set[int] = field(default_factory=set)  # ids; loaded where a node needs "lists"
+    coupons: set[int] = field(default_factory=set)  # campaigns of which it used one; where a node needs "coupons"
+
+
+LOADED = ("tags", "lists", "coupons")
+"""What of a contact is no column of its row."""
 
 
 @dataclass(slots=True)

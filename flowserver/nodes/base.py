@@ -281,7 +281,9 @@ class NodeForm(wtforms.Form):
 # --- nodes ---------------------------------------------------------------------------------------------
 
 
-NEEDS = frozenset({"tags", "lists", "fields", "messages", "events", "suppression", "caps", "segment", "cause"})
+NEEDS = frozenset(
+    {"tags", "lists", "fields", "messages", "events", "suppression", "caps", "segment", "cause", "coupons"}
+)
 """What a node can ask the engine to load for a batch before it decides; the contact itself is always there.
 
 A segment is asked for by its id: ``segment:12``.

@@ -154,3 +154,16 @@ def test_a_code_given_by_a_flow_is_used_like_any_other(db, workspace, clock, use
     coupons.expire()
     expired = db.session.scalars(sa.select(Event).where(Event.type == "coupon_expired")).all()
     assert len(expired) == (0 if used else 1)
+
+
+def test_a_flow_asks_whether_a_coupon_was_used_and_a_use_taken_back_is_none(db, workspace, clock):
+    ids = people(workspace, 3)
+    row = campaign()
+    used, back, _ = (coupons.issue(row.id, one).code for one in ids)
+    coupons.redeem(used)
+    coupons.undo(coupons.redeem(back).id)
+    asks = {"key": "if", "type": "if_else", "if": {"type": "coupon_used", "campaign": row.id}}
+    enter(workspace, ids, {**asks, "then": [tag("yes")], "else": [tag("no")]})
+    engine.advance()
+    went = sa.select(Decision.outcome).where(Decision.step == "if").order_by(Decision.enrollment_id)
+    assert list(db.session.scalars(went)) == ["then", "else", "else"]

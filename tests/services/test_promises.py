@@ -16,8 +16,8 @@ from flowserver import clock as time_now
 from flowserver import extensions
 from flowserver.domain import context as contexts
 from flowserver.domain import planner
+from flowserver.domain.steps import LOADED, Go, Item, Park
 from flowserver.domain.steps import Contact as Person
-from flowserver.domain.steps import Go, Item, Park
 from flowserver.extensions import db
 from flowserver.models import (
     Alert,
@@ -407,7 +407,7 @@ def test_a_walk_in_memory_gives_the_rows_production_writes(workspace, clock):
     for one in ids:
         events.record(one, "contact_created")
     db.session.commit()
-    names = [name for name in Person.__dataclass_fields__ if name not in ("tags", "lists")]
+    names = [name for name in Person.__dataclass_fields__ if name not in LOADED]
     items = [
         Item(run.id, Person(**{name: getattr(one, name) for name in names}), flow.id)
         for run, one in zip(runs(), db.session.scalars(sa.select(Contact).order_by(Contact.id)), strict=True)

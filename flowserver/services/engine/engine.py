@@ -21,7 +21,7 @@ import structlog
 from flowserver import clock, jobqueue
 from flowserver.domain import context as ctx
 from flowserver.domain import definition, planner
-from flowserver.domain.steps import Contact, Item
+from flowserver.domain.steps import LOADED, Contact, Item
 from flowserver.errors import Invalid
 from flowserver.extensions import db
 from flowserver.models import Contact as ContactRow
@@ -39,7 +39,7 @@ FAILURES_THAT_PAUSE = 5  # failed contacts of one flow within an hour
 
 _E, _C = Enrollment.__table__.c, ContactRow.__table__.c
 _RUN = (_E.id, _E.flow_id, _E.version_id, _E.step, _E.visit, _E.parked_at, _E.data)
-_PERSON = tuple(_C[name] for name in Contact.__dataclass_fields__ if name not in ("tags", "lists"))
+_PERSON = tuple(_C[name] for name in Contact.__dataclass_fields__ if name not in LOADED)
 _CLAIM = (
     sa.select(*_RUN, *_PERSON)
     .select_from(Enrollment.__table__.join(ContactRow.__table__, _E.contact_id == _C.id))

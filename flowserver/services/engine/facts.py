@@ -22,6 +22,7 @@ from flowserver.extensions import db
 from flowserver.models import (
     Connection,
     ContactTag,
+    CouponRedemption,
     Event,
     Field,
     Flow,
@@ -41,7 +42,7 @@ COUNTED = timedelta(days=8)  # how far back the message limit looks: a week of c
 
 _F, _W, _K, _D = (table.__table__.c for table in (Flow, Workspace, Connection, Field))
 _T, _G, _L, _S = (table.__table__.c for table in (ContactTag, Tag, Membership, Suppression))
-_M, _V, _U, _R = (table.__table__.c for table in (Message, Event, User, Segment))
+_M, _V, _U, _R, _Q = (table.__table__.c for table in (Message, Event, User, Segment, CouponRedemption))
 
 _FLOWS = sa.select(_F.id, _F.workspace_id, _F.state, _F.pause_mode).where(bulk.ids_named(_F.id))
 _CLIENTS = sa.select(
@@ -62,6 +63,9 @@ _TAGS = (
     .where(bulk.ids_named(_T.contact_id))
 )
 _LISTS = sa.select(_L.contact_id, _L.list_id).where(bulk.ids_named(_L.contact_id))
+_COUPONS = (
+    sa.select(_Q.contact_id, _Q.campaign_id).where(bulk.ids_named(_Q.contact_id), _Q.voided_at.is_(None)).distinct()
+)
 _SUPPRESSED = sa.select(_S.workspace_id, _S.address).where(
     bulk.ids_named(_S.workspace_id), _S.channel == sa.bindparam("channel"), bulk.texts_named(_S.address)
 )
@@ -116,6 +120,7 @@ class Facts:
         self._left: dict[str, Callable[[], None]] = {
             "tags": self._tags,
             "lists": self._lists,
+            "coupons": self._coupons,
             "suppression": self._suppression,
             "caps": self._caps,
             "messages": self._messages,
@@ -147,6 +152,11 @@ class Facts:
     def _lists(self) -> None:
         for contact_id, list_id in _ask(_LISTS, self.contacts):
             self.contacts[contact_id].lists.add(list_id)
+
+    def _coupons(self) -> None:
+        """The coupon campaigns of which each contact has used a coupon."""
+        for contact_id, campaign_id in _ask(_COUPONS, self.contacts):
+            self.contacts[contact_id].coupons.add(campaign_id)
 
     def _suppression(self) -> None:
         """Which of the batch's addresses stand on their client's suppression list."""

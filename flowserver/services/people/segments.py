@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from flowserver import clock, extensions
 from flowserver.domain import context, people, rules
-from flowserver.domain.steps import Contact, Item
+from flowserver.domain.steps import LOADED, Contact, Item
 from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import Contact as ContactRow
@@ -31,7 +31,7 @@ from flowserver.text import N_, Text
 CHUNK = 1000
 SHOWN = 10  # contacts of a preview
 _C = ContactRow.__table__.c
-_COLUMNS = tuple(_C[name] for name in Contact.__dataclass_fields__ if name not in ("tags", "lists"))
+_COLUMNS = tuple(_C[name] for name in Contact.__dataclass_fields__ if name not in LOADED)
 
 
 # --- the segments themselves -------------------------------------------------------------------------------
