@@ -64,7 +64,7 @@ def movement(row: Any) -> dict[str, Any]:
 
 
 @resource.reads(
-    "/score-rules", query=schemas.RuleQuery, shows=schemas.RulePage, example={"data": [EXAMPLE], "next": None}
+    "/score-rules", query=schemas.ScoreRuleQuery, shows=schemas.ScoreRulePage, example={"data": [EXAMPLE], "next": None}
 )
 def list_score_rules(query: dict[str, Any]) -> Any:
     """List the score rules."""
@@ -74,9 +74,9 @@ def list_score_rules(query: dict[str, Any]) -> Any:
 @resource.writes(
     "POST",
     "/score-rules",
-    takes=schemas.RuleIn,
+    takes=schemas.ScoreRuleIn,
     body_example={"title": "Clicked in an e-mail", "act": "email_clicked", "points": 10, "frequency": "daily"},
-    shows=schemas.Rule,
+    shows=schemas.ScoreRule,
     example=EXAMPLE,
     status=201,
     tagged=True,
@@ -90,7 +90,7 @@ def make_score_rule(body: Mapping[str, Any]) -> Any:
     return Answer(show(made), 201, {"Location": url_for(".get_score_rule", score_rule_id=made.id)})
 
 
-@resource.reads(ONE, shows=schemas.Rule, example=EXAMPLE, tagged=True)
+@resource.reads(ONE, shows=schemas.ScoreRule, example=EXAMPLE, tagged=True)
 def get_score_rule(score_rule_id: int) -> Any:
     """Get a score rule."""
     return one(score_rule_id)
@@ -99,9 +99,9 @@ def get_score_rule(score_rule_id: int) -> Any:
 @resource.writes(
     "PATCH",
     ONE,
-    takes=schemas.RuleChange,
+    takes=schemas.ScoreRuleChange,
     body_example={"points": 15},
-    shows=schemas.Rule,
+    shows=schemas.ScoreRule,
     example=EXAMPLE,
     tagged=True,
     if_match=True,
@@ -129,7 +129,7 @@ def delete_score_rule(score_rule_id: int) -> None:
 @resource.reads(
     OF_CONTACT,
     query=paging.PageQuery,
-    shows=schemas.MovementPage,
+    shows=schemas.ScoreMovementPage,
     example={"data": [MOVEMENT], "next": None},
 )
 def list_score_movements(contact_id: int, query: Mapping[str, Any]) -> Any:
@@ -145,7 +145,7 @@ def list_score_movements(contact_id: int, query: Mapping[str, Any]) -> Any:
     OF_CONTACT,
     takes=schemas.PointsIn,
     body_example={"points": 25, "reason": "Came to the shop"},
-    shows=schemas.Total,
+    shows=schemas.ScoreTotal,
     example={"score": 125},
     status=201,
 )

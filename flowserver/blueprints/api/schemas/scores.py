@@ -14,7 +14,7 @@ SUBJECT = (
 DETAIL = "For `page_visited` an address, with `*` and `**`; for `custom_event` the word it is reported under."
 
 
-class RuleIn(fields.Input):
+class ScoreRuleIn(fields.Input):
     """A score rule."""
 
     title = fields.Text(120, required=True, metadata={"description": "Unique in the client; explains the points."})
@@ -26,7 +26,7 @@ class RuleIn(fields.Input):
     enabled = fields.YesNo()
 
 
-class RuleChange(fields.Input):
+class ScoreRuleChange(fields.Input):
     """What changes about a score rule. Another act forgets what the old one was narrowed to."""
 
     title = fields.Text(120)
@@ -38,7 +38,7 @@ class RuleChange(fields.Input):
     enabled = fields.YesNo()
 
 
-class Rule(fields.Shown):
+class ScoreRule(fields.Shown):
     """A score rule."""
 
     id = plain.Integer()
@@ -53,14 +53,14 @@ class Rule(fields.Shown):
     updated_at = plain.DateTime()
 
 
-class RulePage(fields.Shown):
+class ScoreRulePage(fields.Shown):
     """A page of score rules."""
 
-    data = plain.List(plain.Nested(Rule))
+    data = plain.List(plain.Nested(ScoreRule))
     next = plain.String(allow_none=True)
 
 
-class RuleQuery(paging.PageQuery):
+class ScoreRuleQuery(paging.PageQuery):
     """Which score rules."""
 
     updated_since = fields.Instant(metadata={"description": "Only those changed since this moment."})
@@ -73,7 +73,7 @@ class PointsIn(fields.Input):
     reason = fields.Text(120, metadata={"description": "Shown where the total is explained."})
 
 
-class Movement(fields.Shown):
+class ScoreMovement(fields.Shown):
     """One movement of a contact's score. The total is the sum of all of them."""
 
     id = plain.Integer()
@@ -84,14 +84,14 @@ class Movement(fields.Shown):
     at = plain.DateTime()
 
 
-class MovementPage(fields.Shown):
+class ScoreMovementPage(fields.Shown):
     """A page of movements, oldest first."""
 
-    data = plain.List(plain.Nested(Movement))
+    data = plain.List(plain.Nested(ScoreMovement))
     next = plain.String(allow_none=True)
 
 
-class Total(fields.Shown):
+class ScoreTotal(fields.Shown):
     """A contact's score."""
 
     score = plain.Integer()
