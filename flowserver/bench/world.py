@@ -27,6 +27,11 @@ MAIL: dict[str, Any] = {
 }
 
 
+def is_postgres() -> bool:
+    """Whether the present database is PostgreSQL."""
+    return db.engine.dialect.name == "postgresql"
+
+
 def clear() -> None:
     """Empty every table."""
     db.session.rollback()

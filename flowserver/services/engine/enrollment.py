@@ -218,7 +218,7 @@ def _enroll_chunk(flow: Any, compiled: Compiled, chunk: int) -> tuple[int, int |
     people, last = audience.part(compiled.trigger.existing(), flow.workspace_id, flow.existing_after, chunk)
     if last is None:
         return 0, None
-    crowd = Crowd(people, f"existing:{flow.id}", now, once=True)
+    crowd = Crowd(people, flow.existing_after, last, f"existing:{flow.id}", now, once=True)
     return enroll_crowd(flow, compiled, crowd, now), last
 
 
@@ -227,6 +227,8 @@ class Crowd:
     """People who start together, each counted from the moment ``at``; ``key`` stands for the event that lets them in."""
 
     people: sa.Select[Any]  # of id, and of data where it comes from the database
+    after: int  # all ids are above this one
+    last: int  # and none above that one
     key: str
     at: datetime
     once: bool = False  # whoever was in the flow stays out, whatever its re-entry rule
@@ -257,10 +259,17 @@ def enroll_crowd(flow: Any, compiled: Compiled, crowd: Crowd, now: datetime) -> 
     brought = [column for column in people.c if column.name == "data"]
     constants = (sa.literal(value, types[name].type) for name, value in given.items())
     reentry = "once" if crowd.once else compiled.reentry
-    barred = _kept_out(flow.id, people.c.id, reentry, compiled, now)
-    select = sa.select(people.c.id, *constants, *brought).where(~barred)
+    select = sa.select(people.c.id, *constants, *brought).where(sa.text("1 = 1"))  # SQLite needs one before ON CONFLICT
+    if _has_seen(flow.id, crowd):
+        select = select.where(~_kept_out(flow.id, people.c.id, reentry, compiled, now))
     statement = _insert_ignore(connection, ["contact_id", *given, *("data" for _ in brought)], select)
     return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
+
+
+def _has_seen(flow_id: int, crowd: Crowd) -> bool:
+    """Whether anybody of this range of contacts was ever in the flow: otherwise nobody need be asked one by one."""
+    someone = sa.select(_E.id).where(_E.flow_id == flow_id, _E.contact_id > crowd.after, _E.contact_id <= crowd.last)
+    return db.session.connection().scalar(someone.limit(1)) is not None
 
 
 def count_barred(flow_id: int, compiled: Compiled, people: sa.Select[Any], now: datetime) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -30,7 +31,7 @@ log = structlog.get_logger()
 LATEST = timedelta(hours=24)  # a moment found later than this is missed
 MOST_MOMENTS = 1000  # looked at in one go
 TURN = 20.0  # seconds of one job
-CHUNK, LEAST = 5000, 200
+CHUNK, LEAST = 5000, 1000
 SHORT = 0.05  # seconds a chunk may hold SQLite's write lock
 _F, _S, _E, _W = (table.__table__.c for table in (Flow, FlowStart, Enrollment, Workspace))
 
@@ -145,37 +146,44 @@ def work(start_id: int, seconds: float = TURN, chunk: int = CHUNK) -> int:
     While the flow is paused by a person, or its door is closed, the crowd waits.
     """
     ends, total = time.monotonic() + seconds, 0
-    while True:
+    flow_id = db.session.connection().scalar(sa.select(_S.flow_id).where(_S.id == start_id))
+    db.session.commit()
+    while flow_id is not None:
         began = time.monotonic()
-        count = _let_in(start_id, chunk)
+        count = _let_in(start_id, flow_id, chunk)
         if count is None:
-            return total
+            break
         total += count
         if time.monotonic() > ends:
             jobqueue.wake("start", start_id)
-            return total
+            break
         if db.engine.dialect.name == "sqlite":  # others want to write, too
             chunk = max(LEAST, min(CHUNK, int(chunk * SHORT / max(time.monotonic() - began, 0.001))))
+    return total
 
 
-def _let_in(start_id: int, chunk: int) -> int | None:
+_WANTED = ("workspace_id", "version_id", "state", "name", "trigger_type")
+_START = (
+    sa.select(FlowStart.__table__, _F.id.label("flow"), *(_F[name].label(f"flow_{name}") for name in _WANTED))
+    .join(Flow.__table__, _F.id == _S.flow_id)
+    .where(_S.id == sa.bindparam("start"), _S.done_at.is_(None), enrollment.OPEN)
+)
+
+
+def _let_in(start_id: int, flow_id: int, chunk: int) -> int | None:
     """One chunk of a crowd in one transaction; ``None`` when there is nothing to do (any more)."""
     connection = db.session.connection()
-    flow_id = connection.scalar(sa.select(_S.flow_id).where(_S.id == start_id, _S.done_at.is_(None)))
-    if flow_id is not None:
-        bulk.lock_name(connection, flow_id)
-        start = connection.execute(
-            sa.select(FlowStart.__table__).where(_S.id == start_id, _S.done_at.is_(None))
-        ).first()
-        flow = connection.execute(sa.select(Flow.__table__).where(_F.id == flow_id, enrollment.OPEN)).first()
-    if flow_id is None or start is None or flow is None:
+    bulk.lock_name(connection, flow_id)
+    start = connection.execute(_START, {"start": start_id}).first()
+    if start is None:
         db.session.commit()
         return None
-    now = clock.now()
+    flow = SimpleNamespace(id=flow_id, **{name: getattr(start, f"flow_{name}") for name in _WANTED})
+    now, count = clock.now(), 0
     people, last = audience.part(start.rule, flow.workspace_id, start.after, chunk)
-    count = 0
     if last is not None:
-        crowd = enrollment.Crowd(people, start.key, start.at, data=None if start.by == "time" else {"start": "hand"})
+        data = None if start.by == "time" else {"start": "hand"}
+        crowd = enrollment.Crowd(people, start.after, last, start.key, start.at, data=data)
         count = enrollment.enroll_crowd(flow, compiled(flow.version_id), crowd, now)
     came = {"after": last} if last is not None else {"done_at": now}
     entered = {"entered": start.entered + count}
