@@ -46,6 +46,10 @@ PATHS = {  # what stands in addresses: description, example
     "code": ("Code of a coupon.", "SPRING-7KQ2XH4P"),
     "redemption_id": ("Id of a use of a coupon.", 3),
     "message_id": ("Id of a message.", 501),
+    "programme_id": ("Id of a loyalty programme.", 1),
+    "reward_id": ("Id of a reward.", 1),
+    "card_number": ("Number of a loyalty card.", "2123456789010"),
+    "grant_id": ("Id of a reward that a card was given.", 3),
     "purchase_id": ("Id of a purchase.", 12),
     "cart_id": ("Id of a cart.", 4),
 }

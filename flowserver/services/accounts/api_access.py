@@ -19,6 +19,8 @@ from flowserver.models import (
     Flow,
     Form,
     Monitor,
+    Programme,
+    Reward,
     ScoreRule,
     Segment,
     Tag,
@@ -38,6 +40,8 @@ _TABLES: dict[str, Any] = {
     "flow": Flow,
     "segment": Segment,
     "score_rule": ScoreRule,
+    "programme": Programme,
+    "reward": Reward,
 }
 
 

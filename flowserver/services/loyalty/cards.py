@@ -18,7 +18,7 @@ from flowserver.errors import Conflict, Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import Card, CardReward, Contact, Movement, Programme, Reward, User, Workspace
 from flowserver.services.engine import events
-from flowserver.services.loyalty import ledger, points, programmes
+from flowserver.services.loyalty import ledger, listing, points, programmes
 from flowserver.services.loyalty.ledger import By, Entry
 from flowserver.services.people import contacts, crowd
 from flowserver.text import N_
@@ -92,14 +92,12 @@ def find(typed: Any) -> Card:
     :class:`Conflict` for one that was replaced.
     """
     page = _PAGE.search(str(typed)[:500].strip())
-    number = "" if page else loyalty.read_number(typed)
-    which = Card.public_id == page[1] if page else Card.number == number
-    found = db.session.scalar(sa.select(Card).where(which))
-    if found is not None:
-        return found
-    if number and db.session.scalar(sa.select(Card.id).where(Card.replaced_number == number)):
-        raise Conflict(N_("This card was replaced by a new one. Scan the new card"))
-    raise NotFound(N_("There is no card with this number"))
+    if page is None:
+        return listing.card(loyalty.read_number(typed))
+    found = db.session.scalar(sa.select(Card).where(Card.public_id == page[1]))
+    if found is None:
+        raise NotFound(N_("There is no such card"))
+    return found
 
 
 def view(card_id: int) -> View:

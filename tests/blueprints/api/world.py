@@ -79,7 +79,7 @@ def _look_up(api: Api, known: dict[str, Any]) -> None:
             if name in known or not where or "get" not in document(api.app)["paths"].get(_rule(path, found), {}):
                 continue
             for row in api.get(where).json["data"][:1]:
-                known[name] = row.get(name, row["id"])
+                known[name] = row.get(name, row.get(name.rpartition("_")[2], row.get("id")))
 
 
 def _rule(path: str, found: re.Match[str]) -> str:
