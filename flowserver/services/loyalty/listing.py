@@ -7,7 +7,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from flowserver.domain import loyalty
 from flowserver.errors import Conflict, Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import Card, CardReward, Movement, Programme, Reward
@@ -115,16 +114,12 @@ def _grants() -> Any:
 
 def card(number: str) -> Card:
     """The card with this number. Raises :class:`NotFound`, and :class:`Conflict` for one that was replaced."""
-    try:
-        number = loyalty.read_number(number)
-    except Invalid as error:
-        raise NotFound(error.messages["_"][0]) from None
     found = db.session.scalar(sa.select(Card).where(Card.number == number))
-    if found is None and db.session.scalar(sa.select(Card.id).where(Card.replaced_number == number)):
+    if found is not None:
+        return found
+    if db.session.scalar(sa.select(Card.id).where(Card.replaced_number == number)):
         raise Conflict(N_("This card was replaced by a new one. Scan the new card"))
-    if found is None:
-        raise NotFound(N_("There is no card with this number"))
-    return found
+    raise NotFound(N_("There is no card with this number"))
 
 
 def programme_id(reference: int | str) -> int:

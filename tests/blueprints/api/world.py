@@ -24,7 +24,21 @@ FLOW = {
     ],
 }
 NEVER = {"/users"}  # POSTs that would send a real mail, or are not for keys of a client
-UNDOING = ("/stop", "/end", "/undo", "/void", "/cancel", "/archive", "/pause", "/move-on", "/close", "/reverse")
+UNDOING = (
+    "/stop",
+    "/end",
+    "/undo",
+    "/void",
+    "/cancel",
+    "/archive",
+    "/pause",
+    "/move-on",
+    "/close",
+    "/reverse",
+    "/reversals",
+    "/replacement",
+    "/collection",
+)
 NOWHERE = 9_000_000_000_000
 
 
