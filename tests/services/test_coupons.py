@@ -207,7 +207,7 @@ def test_an_empty_pool_is_refused_and_told_and_an_import_mends_it(db, workspace,
     assert [one.kind for one in db.session.scalars(alerts)] == ["coupons_low"]
     given = coupons.issue_many(row.id, ids[1:])
     assert [one["code"] for one in given.rows] == ["B"] and given.without == [ids[2]]
-    assert {one.kind for one in db.session.scalars(alerts)} == {"coupons_low", "coupons_empty"}
+    assert [one.kind for one in db.session.scalars(alerts)] == ["coupons_empty"]
     with pytest.raises(coupons.NoneLeft):
         coupons.issue(row.id, ids[2])
     coupon_codes.import_text(row.id, "C\nD\nE")

@@ -16,7 +16,7 @@ from flowserver.domain import coupons as rules
 from flowserver.domain import people
 from flowserver.errors import Conflict, Invalid, NotFound
 from flowserver.extensions import db
-from flowserver.models import Coupon, CouponCampaign, CouponRedemption, Workspace
+from flowserver.models import Alert, Coupon, CouponCampaign, CouponRedemption, Workspace
 from flowserver.services.engine import flow_state
 from flowserver.services.operations.checked import checked
 from flowserver.services.people import usage
@@ -224,13 +224,25 @@ def note_pool(row: Any, wanting: int = 0) -> None:
 
     ``row`` is the campaign; ``wanting``: contacts who just went without. The caller commits.
     """
-    free = left(row.id) if row.codes == "pool" else 0
-    subject = f"coupons:{row.id}"
-    if row.codes != "pool" or (free >= row.low_at and not wanting):
-        flow_state.resolve_alerts(row.workspace_id, subject)
-    elif wanting or not free:
-        text = Text("The coupon campaign %(campaign)s has no code left. Import more", campaign=row.name)
-        flow_state.alert(row.workspace_id, "coupons_empty", subject, text)
-    else:
-        text = Text("The coupon campaign %(campaign)s has only a few codes left. Import more", campaign=row.name)
-        flow_state.alert(row.workspace_id, "coupons_low", subject, text)
+    kind, subject = _pool_trouble(row, wanting), f"coupons:{row.id}"
+    a = Alert.__table__.c
+    others = sa.and_(a.workspace_id == row.workspace_id, a.subject == subject, a.kind != kind, a.resolved_at.is_(None))
+    db.session.connection().execute(sa.update(Alert.__table__).where(others).values(resolved_at=clock.now()))
+    if kind:
+        flow_state.alert(row.workspace_id, kind, subject, Text(_POOL[kind].msgid, campaign=row.name))
+
+
+def _pool_trouble(row: Any, wanting: int) -> str:
+    """The kind of alert a campaign deserves; "" for none."""
+    if row.codes != "pool":
+        return ""
+    free = left(row.id)
+    if wanting or not free:
+        return "coupons_empty"
+    return "coupons_low" if free < row.low_at else ""
+
+
+_POOL = {
+    "coupons_empty": N_("The coupon campaign %(campaign)s has no code left. Import more"),
+    "coupons_low": N_("The coupon campaign %(campaign)s has only a few codes left. Import more"),
+}
