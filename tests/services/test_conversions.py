@@ -12,7 +12,7 @@ from flowserver.extensions import db
 from flowserver.models import Contact, Conversion, Enrollment, Event
 from flowserver.services.engine import engine, events
 from flowserver.services.flows import checks, flows
-from flowserver.services.people import contacts, usage
+from flowserver.services.people import contacts, timeline, usage
 from flowserver.services.site import conversions, monitors
 
 from .test_visits import Page, known
@@ -313,3 +313,15 @@ def test_a_contact_that_is_deleted_takes_its_conversions_along(marta):
     conversions.record(order.id, marta.id)
     contacts.delete(marta.id)
     assert counted() == [] and db.session.scalar(sa.select(Contact.id)) is None
+
+
+def test_the_history_of_a_contact_tells_of_pages_and_conversions(page, site, marta):
+    rule("Thanks page", "pages", monitor=site.id, patterns=["https://shop.example/thanks"])
+    page.look("/thanks?order=7")
+    conversions.undo(counted()[0].id)
+    told = [(entry.title, entry.text) for entry in timeline.of(marta.id).entries]
+    assert told[:3] == [
+        ("A conversion was undone", ""),
+        ("Converted: Thanks page", "https://shop.example/thanks?order=7"),
+        ("Visited /thanks", "https://shop.example/thanks?order=7"),
+    ]

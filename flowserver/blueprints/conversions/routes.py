@@ -112,6 +112,8 @@ def _shown(row: Any) -> dict[str, Any]:
 
 def _page(form: RuleForm, row: Any) -> ResponseReturnValue:
     sites = [(str(entry.row.id), entry.row.name) for entry in monitors.everything()]
+    if request.method == "GET" and row is None and len(sites) == 1:
+        form.monitor.data = sites[0][0]
     hint = _("Choose a site") if sites else _("No site is tracked yet")
     blank = [] if form.monitor.data in dict(sites) else [SelectChoice("", hint)]
     form.monitor.choices = [*blank, *(SelectChoice(value, label) for value, label in sites)]

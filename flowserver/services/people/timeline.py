@@ -202,7 +202,8 @@ def _reactions(contact_id: int, before: datetime | None) -> Iterator[Entry]:
 
 _SHOWN_ELSEWHERE = (
     "consent_changed", "score_changed", "email_sent", "email_opened", "email_clicked", "email_bounced", "sms_sent",
-    "sms_delivered", "sms_failed", "unsubscribed", "spend_changed", "points_given", "handed_over",
+    "sms_delivered", "sms_failed", "unsubscribed", "spend_changed", "points_given", "handed_over", "page_stayed",
+    "conversion_recorded",
 )  # fmt: skip
 
 
@@ -229,6 +230,8 @@ def _events(contact_id: int, before: datetime | None) -> Iterator[Entry]:
                 text,
                 rank=1 if row.type == "contact_created" else 2,
             )
+        elif row.type in _SITE:
+            yield _on_site(row, data)
         elif row.type in loyal.EVENTS:
             icon, kind, title, text = loyal.said(row.type, data)
             yield Entry(row.at, icon, kind, title, text, rank=2)
@@ -252,6 +255,20 @@ _EVENTS: Mapping[str, tuple[str, str, Text]] = {
     "app_installed": ("phone", "ok", N_("Installed the app %(subject)s")),
     "nps_answered": ("score", "ok", N_("Answered %(subject)s when asked for a recommendation")),
 }
+
+
+_SITE: Mapping[str, tuple[str, str, Text]] = {
+    "page_visited": ("globe", "plain", N_("Visited %(about)s")),
+    "converted": ("target", "ok", N_("Converted: %(about)s")),
+    "conversion_undone": ("undo", "plain", N_("A conversion was undone")),
+}
+
+
+def _on_site(row: Event, data: Mapping[str, Any]) -> Entry:
+    icon, kind, words = _SITE[row.type]
+    about = str(data.get("rule") or data.get("path") or "…")
+    text = str(data.get("key") or data.get("url") or "")
+    return Entry(row.at, icon, kind, Text(words.msgid, about=about) if "%" in words.msgid else words, text, rank=2)
 
 
 _COUPONS: Mapping[str, tuple[str, Text]] = {

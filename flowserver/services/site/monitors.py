@@ -81,7 +81,7 @@ class Seen:
     contact: str  # what the contact is called; "" for a stranger
 
 
-def recent(monitor_id: int, most: int = 20) -> list[Seen]:
+def recent(monitor_id: int, most: int = 15) -> list[Seen]:
     """The pages of a site that were seen last."""
     visits = sa.select(Visit.id).where(Visit.monitor_id == monitor_id).order_by(Visit.last_at.desc()).limit(most)
     latest = list(db.session.scalars(visits))
