@@ -217,6 +217,17 @@ def demo(once: bool, data: str | None) -> None:
         click.echo(f"Log in as {made['email']} with the password {made['password']}")
 
 
+@main.command()
+@_data
+def judge(data: str | None) -> None:
+    """Judge stored opens and clicks again, by today's rules: who was a person, who a program."""
+    from flowserver.services.messages import evidence
+
+    app = _app(data=data)
+    with app.app_context():
+        click.echo(f"{evidence.judge_all()} messages count differently now.")
+
+
 @main.group()
 def keys() -> None:
     """Keys of the JSON API: make, list and revoke them."""

@@ -253,6 +253,8 @@ def _trigger(raw: Any, triggers: Mapping[str, Any], mistakes: dict[str, Any]) ->
         mistakes.update({f"trigger.{name}": texts for name, texts in wrong.items()})
     else:
         found["trigger_settings"], found["trigger"] = settings, cls(settings)
+        if raw.get("wait") is None:
+            found["wait"] = dict(found["trigger"].unsaid_wait())
     found["reentry"] = found["reentry"] or cls.reentry
     if "cooldown" not in raw and found["reentry"] == "after_finish":
         found["cooldown"] = cls.cooldown and dict(cls.cooldown)
@@ -273,6 +275,10 @@ def _check_entry(found: Mapping[str, Any], cls: Any, mistakes: dict[str, Any]) -
     for name in ("wait", "cooldown"):
         if found[name] is not None:
             _duration(found[name], f"trigger.{name}", mistakes)
+    if found["trigger"] is not None and "trigger.wait" not in mistakes:
+        wrong = found["trigger"].wait_mistake(found["wait"])
+        if wrong is not None:
+            mistakes["trigger.wait"] = [wrong]
 
 
 def _duration(raw: Any, path: str, mistakes: dict[str, Any]) -> timedelta | None:

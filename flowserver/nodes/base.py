@@ -256,6 +256,11 @@ class NodeForm(wtforms.Form):
     shows: ClassVar[Mapping[str, str]] = {}
     beside: ClassVar[Mapping[str, tuple[Text, tuple[str, ...]]]] = {}
     tries: ClassVar[Mapping[str, Text]] = {}
+    usual_wait_when: ClassVar[str] = ""  # the answer with which the common question for the start wait is asked
+
+    def wait_field(self) -> DurationField | None:
+        """The question of its own that asks for the start wait, with these answers; ``None``: the common one does."""
+        return None
 
     def tried(self, name: str) -> tuple[bool, Text]:
         """The answer to the button of the field ``name``, one of ``tries``: whether it fits, and in words."""
@@ -471,6 +476,22 @@ class Trigger(Node):
         ``False`` for "not opened" and the like, which are decided when a time is over.
         """
         return True
+
+    def hears(self) -> frozenset[str]:
+        """The event types that start a run or undo one, with these settings: others need not be written for it."""
+        return frozenset({*self.listens_to, *self.revoked_by})
+
+    def window(self) -> bool:
+        """Whether the start wait is the time in which something did not happen: the sentence says "within"."""
+        return False
+
+    def unsaid_wait(self) -> Mapping[str, int]:
+        """The start wait where a definition names none."""
+        return {"minutes": 0}
+
+    def wait_mistake(self, wait: Mapping[str, int]) -> Text | None:
+        """Why this start wait does not go with the settings; ``None``: it does."""
+        return None
 
     def still_holds(self, item: Item) -> bool:
         """Asked at the end of the start wait, for triggers that describe a state. ``needs`` names the facts it reads."""

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from flowserver.extensions import db
-from flowserver.models import Campaign, Contact, ContactList, Engagement, Message
+from flowserver.models import Campaign, Contact, ContactList, Engagement, Flow, Message
 from flowserver.services.messages import campaign_runs, campaigns
 from tests.conftest import make_user
 from tests.services.town import a_list, messages, people
@@ -186,3 +186,53 @@ def test_clients_only_look_and_strangers_find_nothing(login, workspace, carol, c
         assert reader.get(ROOT + page).status_code == 200
         assert login(carol).get(ROOT + page).status_code == 404
     assert reader.post(f"{ROOT}/{row.id}/delete", data={"sure": "1"}).status_code == 403
+
+
+# --- the wizards ---------------------------------------------------------------------------------------------
+
+WIZARD = "/c/caffe-lume/flows/new/email_activity"
+ASKED = {
+    "name": "Reminder", "event": "not_opened", "within-amount": "3", "within-unit": "days",
+    "wait-amount": "10", "wait-unit": "minutes", "reentry": "once", "include_existing": "y",
+    "cooldown-amount": "0", "cooldown-unit": "days",
+}  # fmt: skip
+
+
+def a_sent_one(workspace):
+    content = {"subject": "Hi", "body": [{"type": "text", "text": "Hi"}]}
+    row = campaigns.create("email", "May letter", content=content, list_id=a_list(workspace, members=[]))
+    db.session.execute(sa.update(Campaign).values(state="sent"))
+    db.session.commit()
+    return row
+
+
+def test_the_wizard_says_within_for_what_did_not_happen(web, workspace, clock):
+    row = a_sent_one(workspace)
+    page = text_of(web.get(WIZARD))
+    assert "When a contact has not opened May letter within 3 days , start with the first step." in page
+    assert "When a contact opens May letter , wait 10 minutes , then start with the first step." in page
+    made = web.post(WIZARD, data={**ASKED, "campaign": str(row.id)})
+    assert made.status_code == 303
+    flow = db.session.scalar(sa.select(Flow))
+    assert flow.draft["trigger"] == {
+        "type": "email_activity", "campaign": row.id, "event": "not_opened", "wait": {"days": 3}, "reentry": "once",
+    }  # fmt: skip
+    assert "Watch for 3 days" in text_of(web.get(made.headers["Location"]))
+    again = web.get(f"/c/caffe-lume/flows/{flow.id}/start").get_data(as_text=True)
+    assert re.search(r'name="within-amount"[^>]*value="3"', again)
+
+
+def test_the_wizard_puts_a_window_that_is_too_short_at_its_field(web, workspace, clock):
+    row = a_sent_one(workspace)
+    page = web.post(WIZARD, data={**ASKED, "campaign": str(row.id), "within-amount": "0"})
+    assert page.status_code == 422
+    assert 'id="within-e"' in page.get_data(as_text=True)
+    assert "Give people at least 1 hour" in text_of(page)
+    page = web.post(WIZARD, data={**ASKED, "campaign": str(row.id), "event": "clicked"})
+    assert "This e-mail has no links" in text_of(page)
+    page = web.post(WIZARD, data=ASKED)
+    assert "Choose an e-mail campaign" in text_of(page)
+
+
+def test_without_a_campaign_the_wizard_says_so(web, workspace):
+    assert "No SMS campaign is scheduled or sent yet" in text_of(web.get("/c/caffe-lume/flows/new/sms_activity"))

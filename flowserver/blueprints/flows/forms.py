@@ -66,6 +66,11 @@ def shown_when(form: wtforms.Form, field: wtforms.Field) -> str:
     return f"{other.name}={values}" if other is not None else ""
 
 
+def wait_when(form: wtforms.Form) -> str:
+    """Which answer the common question for the start wait follows, for ``data-show``; "": it is always asked."""
+    return str(getattr(form, "usual_wait_when", ""))
+
+
 class Details(wtforms.Form):
     """What all starting points have in common."""
 
@@ -125,6 +130,11 @@ class Start:
         return self._posted is not None and bool({"preview", "act"} & set(self._posted) or self.answers)
 
     @property
+    def wait(self) -> DurationField:
+        """The question for the start wait: the common one, or one of the trigger's own."""
+        return self.own.wait_field() or self.details.wait
+
+    @property
     def fields(self) -> Fields:
         """All fields in page order: the error summary reads them."""
         name, *common = list(self.details)
@@ -149,7 +159,7 @@ class Start:
         """The starting point as it stands in a definition."""
         found: dict[str, Any] = {"type": self.node.name, **self.kept, **self.own.to_settings()}
         if self.node.asks_wait:
-            found["wait"] = self.details.wait.data
+            found["wait"] = self.wait.data
         found["reentry"] = self.details.reentry.data
         none = self.details.cooldown.data in ({"days": 0}, {"hours": 0}, {"minutes": 0})
         if found["reentry"] == "after_finish" and not (none and self.node.cooldown is None):
@@ -161,6 +171,8 @@ class Start:
     def put_errors(self, messages: Mapping[str, Any]) -> None:
         """Messages of a whole definition (``trigger.list``) or of a starting point (``list``) at their fields."""
         plain = {str(path).removeprefix("trigger."): texts for path, texts in messages.items()}
+        if self.wait is not self.details.wait and "wait" in plain:
+            plain[self.wait.short_name] = plain.pop("wait")
         own = {name for name in plain if self.own.field_for(name) is not None}
         put_errors(self.own, {name: texts for name, texts in plain.items() if name in own})
         put_errors(self.details, {name: texts for name, texts in plain.items() if name not in own})
@@ -181,15 +193,19 @@ class Start:
         ]
 
     def _sentence(self, settings: Mapping[str, Any], names: Names) -> Markup:
-        start = parts(self.node(settings).sentence(names), {field.short_name: field for field in self.own})
+        node = self.node(settings)
+        start = parts(node.sentence(names), {field.short_name: field for field in self.own})
         if not self.node.asks_wait:
             return Markup(escape(message(self.node.in_full.msgid)) % {"start": start})
-        wait = self.details.wait
+        wait = self.own["within"] if node.window() else self.details.wait
         words = message("no time") if wait.amount == "0" else _words(wait)
         html = Markup('<b data-v="{0}-amount {0}-unit" data-zero="{1}">{2}</b>').format(
             wait.name, message("no time"), words or _BLANK
         )
-        sentence = escape(message("%(start)s, wait %(wait)s, then start with the first step."))
+        if node.window():
+            sentence = escape(message("%(start)s within %(wait)s, start with the first step."))
+        else:
+            sentence = escape(message("%(start)s, wait %(wait)s, then start with the first step."))
         return Markup(sentence % {"start": start, "wait": html})
 
 

@@ -14,7 +14,7 @@ from flask_babel import gettext as _
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
-from flowserver.blueprints.flows.forms import Start, put_errors, shown_when
+from flowserver.blueprints.flows.forms import Start, put_errors, shown_when, wait_when
 from flowserver.blueprints.flows.rule_form import RuleForm
 from flowserver.blueprints.say import message, say
 from flowserver.domain import definition as definitions
@@ -52,6 +52,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.filters.update(
         first_sentence=first_sentence,
         shown_when=shown_when,
+        wait_when=wait_when,
         help=help_of,
         state_chip=state_chip,
         unit_forms=unit_forms,

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from flowserver import jobqueue
 from flowserver.domain import people
 from flowserver.errors import Invalid
 from flowserver.extensions import db
@@ -62,6 +63,8 @@ def save_general(
         brand_color=lambda: color(brand_color),
         notify_email=lambda: people.email(notify_email) if notify_email.strip() else "",
     )
+    if bool(count_machine_opens) != workspace.count_machine_opens:  # then stored opens count differently
+        jobqueue.wake_after_commit(db.session, "judge", workspace.id)
     _change(workspace, {**values, "count_machine_opens": bool(count_machine_opens)})
 
 

@@ -15,11 +15,12 @@ from sqlalchemy.sql.functions import GenericFunction
 
 from flowserver import clock, extensions
 from flowserver.extensions import db
-from flowserver.models import Contact, ContactTag, Membership, Tag
+from flowserver.models import Contact, ContactTag, Membership, Message, Tag
 from flowserver.models.base import Json
 from flowserver.services.engine import bulk, field_audience
 
 WINDOW = 20_000  # contacts looked at in one go, where most of them do not match
+SILENT = timedelta(hours=72)  # without a final report an SMS counts as not delivered after so long
 AT_ONCE = 1000  # contacts whom a segment is asked about in one go
 
 _C, _M, _T = (table.__table__.c for table in (Contact, Membership, ContactTag))
@@ -147,8 +148,32 @@ def _nobody(_value: Any, workspace_id: int) -> sa.Select[Any]:
     return _all(None, workspace_id).where(sa.false())
 
 
+def _campaign(value: Mapping[str, Any], workspace_id: int) -> sa.Select[Any]:
+    """``{id, event}``: recipients of a campaign to whom it has happened, or not, as the starting points say it."""
+    m = Message.__table__.c
+    arrived, sent = m.state.in_(("accepted", "delivered")), m.accepted_at.is_not(None)
+    silent = sa.and_(
+        m.state.in_(("accepted", "unknown")),
+        sa.func.coalesce(m.accepted_at, m.handed_at, type_=m.accepted_at.type) <= clock.now() - SILENT,
+    )
+    did = {
+        "sent": sent,
+        "opened": m.opened_at.is_not(None),
+        "clicked": m.clicked_at.is_not(None),
+        "not_opened": sa.and_(arrived, m.opened_at.is_(None)),
+        "not_clicked": sa.and_(arrived, m.clicked_at.is_(None)),
+        "delivered": m.state == "delivered",
+        "not_delivered": sa.or_(m.state == "failed", silent),
+    }[value["event"]]
+    data = json_object("message", m.id, "campaign", m.campaign_id).label("data")
+    return sa.select(m.contact_id.label("id"), data).where(
+        m.campaign_id == value["id"], m.workspace_id == workspace_id, m.contact_id.is_not(None), did
+    )
+
+
 _KINDS: dict[str, Callable[[Any, int], sa.Select[Any]]] = {
     "all": _all,
+    "campaign": _campaign,
     "field": field_audience.matching,
     "list": _list,
     "members": _members,

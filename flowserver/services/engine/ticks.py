@@ -29,7 +29,7 @@ def tick(now: datetime) -> None:
             _safely(starts.complete, now)
             _safely(_coupons, now)
         if now.second == 0 and now.minute % 10 == 0:
-            for look in (_lists, _signups, _orphans, _unsettled, _answers, _visits):
+            for look in (_lists, _signups, _orphans, _unsettled, _answers, _visits, _silence):
                 _safely(look, now)
 
 
@@ -96,6 +96,14 @@ def _campaigns(now: datetime) -> None:
     query = sa.select(c.id).where(c.busy, due)
     for campaign_id in db.session.scalars(query if now.second % 10 == 0 else query.where(~waits)):
         jobqueue.wake("campaign", campaign_id)
+
+
+def _silence(now: datetime) -> None:
+    """SMS of campaigns whose 72 hours are over, where a flow asks about them."""
+    from flowserver.services.messages import silence
+
+    if silence.due():
+        jobqueue.wake("silence")
 
 
 def _resumed(now: datetime) -> None:

@@ -37,7 +37,7 @@ def hears(version_id: int) -> frozenset[str]:
             flow = compiled(version_id)
         except Invalid:  # it is paused as soon as somebody in it is due
             return frozenset()
-        starts = frozenset({*flow.trigger.listens_to, *flow.trigger.revoked_by})
+        starts: frozenset[str] = flow.trigger.hears()
         ends = (goal.listens_to for goal in flow.goals)
         kept[version_id] = starts.union(*ends, *(step.node.hears() for step in flow.steps.values()))
     return kept[version_id]

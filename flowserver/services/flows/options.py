@@ -23,6 +23,7 @@ from flowserver.errors import Invalid
 from flowserver.extensions import current_workspace, db
 from flowserver.models import (
     Access,
+    Campaign,
     ContactList,
     ConversionRule,
     Coupon,
@@ -129,7 +130,40 @@ _OF_RULES = (
     N_("The conversion rule was deleted. Choose another one"),
 )
 
+
+def _campaigns(channel: str) -> Any:
+    """Those that are on their way or have gone out, newest first."""
+    mine = sa.and_(Campaign.channel == channel, Campaign.state.in_(("scheduled", "sending", "sent")))
+    return sa.select(Campaign.id, Campaign.name).where(mine).order_by(Campaign.id.desc())
+
+
+def _clickable(campaign_id: Any, settings: Mapping[str, Any]) -> Mapping[str, Text]:
+    """Without a link nobody can click, and everybody has not clicked."""
+    from flowserver.services.messages import campaigns
+
+    if settings.get("event") in ("clicked", "not_clicked") and not campaigns.has_links(campaign_id):
+        return {"event": N_("This e-mail has no links: nobody can click in it. Choose something else")}
+    return {}
+
+
 SOURCES = {
+    "email_campaign": Source(
+        lambda: _campaigns("email"),
+        N_("Choose an e-mail campaign"),
+        N_("No e-mail campaign is scheduled or sent yet"),
+        N_("a campaign that was cancelled or deleted"),
+        N_("There is no e-mail campaign “%(name)s” that is scheduled or sent"),
+        N_("Choose an e-mail campaign that is scheduled or sent"),
+        misfits=_clickable,
+    ),
+    "sms_campaign": Source(
+        lambda: _campaigns("sms"),
+        N_("Choose an SMS campaign"),
+        N_("No SMS campaign is scheduled or sent yet"),
+        N_("a campaign that was cancelled or deleted"),
+        N_("There is no SMS campaign “%(name)s” that is scheduled or sent"),
+        N_("Choose an SMS campaign that is scheduled or sent"),
+    ),
     "list": Source(
         _named(ContactList),
         N_("Choose a list"),

@@ -151,7 +151,8 @@ class _Builder:
     def build(self) -> Outline:
         start = self.flow.trigger
         wait = self.flow.wait
-        first = [] if _is_zero(wait) else [Pill("", Text("Wait %(time)s", time=duration.words(wait)))]
+        words = N_("Watch for %(time)s") if start is not None and start.window() else N_("Wait %(time)s")
+        first = [] if _is_zero(wait) else [Pill("", Text(words.msgid, time=duration.words(wait)))]
         cards, ending = self.path(self.definition.get("steps", []), ("", ""), None, first)
         return Outline(
             flow=self.flow,

@@ -22,7 +22,7 @@ from flowserver.domain import content_checks, localtime
 from flowserver.domain.checks import Finding
 from flowserver.errors import Conflict, Invalid, NotFound
 from flowserver.extensions import current_workspace, db
-from flowserver.models import Campaign, ContactList, Field, Message, Workspace
+from flowserver.models import Campaign, ContactList, Field, Flow, Message, Workspace
 from flowserver.nodes.actions.send_email import SendEmail
 from flowserver.nodes.actions.send_sms import SendSms
 from flowserver.services.messages import campaign_reach, campaign_runs, envelopes
@@ -318,6 +318,7 @@ def _ready(campaign_id: int) -> Campaign:
 
 def _start(row: Campaign, at: datetime) -> Campaign:
     row.state, row.busy, row.send_at, row.updated_at = "scheduled", True, at, clock.now()
+    _warn_flows(row, "")
     if at <= clock.now():
         jobqueue.wake_after_commit(db.session, "campaign", row.id)
     db.session.commit()
@@ -355,9 +356,21 @@ def take_back(campaign_id: int) -> Campaign:
         db.session.rollback()
         raise Conflict(N_("Only a scheduled campaign can be taken back"))
     row.state, row.busy, row.send_at, row.wish, row.zone = "draft", False, None, "", ""
+    _warn_flows(row, TAKEN_BACK)
     row.updated_at = clock.now()
     db.session.commit()
     return row
+
+
+CANCELLED = N_("The campaign this flow starts from was cancelled: nobody enters any more")
+TAKEN_BACK = N_("The campaign this flow starts from is a draft again: nobody enters before it is sent")
+
+
+def _warn_flows(row: Campaign, words: str) -> None:
+    """Show on the flows that start from a campaign that it is not sent any more, or take that back. They stay live."""
+    ids = [use.id for use in usage.of(f"{row.channel}_campaign", row.id) if use.kind == "flow"]
+    where = [Flow.id.in_(ids), Flow.version_id.is_not(None), Flow.broken.in_(("", CANCELLED, TAKEN_BACK))]
+    db.session.execute(sa.update(Flow).where(*where).values(broken=str(words)))
 
 
 def cancel(campaign_id: int) -> Campaign:
@@ -370,6 +383,7 @@ def cancel(campaign_id: int) -> Campaign:
         db.session.rollback()
         raise Conflict(N_("Only a campaign that is scheduled or being sent can be cancelled"))
     campaign_runs.stop(row)
+    _warn_flows(row, CANCELLED)
     db.session.commit()
     campaign_runs.clear(campaign_id)
     db.session.expire_all()

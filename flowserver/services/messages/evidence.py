@@ -45,6 +45,13 @@ def judge(workspace_id: int, campaign_id: int | None = None) -> int:
     return changed
 
 
+def judge_all() -> int:
+    """:func:`judge` for every client of the agency."""
+    with extensions.every_workspace():
+        ids = list(db.session.scalars(sa.select(Workspace.id).order_by(Workspace.id)))
+    return sum(judge(workspace_id) for workspace_id in ids)
+
+
 def _next(workspace_id: int, campaign_id: int | None, after: int) -> Sequence[Any]:
     noticed = sa.exists().where(_N.message_id == _M.id, _N.kind.in_(("open", "click")))
     query = sa.select(*_MESSAGE).where(

@@ -191,13 +191,20 @@ def tell_many(rows: Sequence[Any], type: str, at: datetime, **data: Any) -> int:
     """
     campaigns = {row.workspace_id for row in rows if row.kind == "campaign"}
     heard = events.heard(campaigns) if campaigns else {}
+    cancelled = _cancelled(rows) if any(type in heard[workspace_id] for workspace_id in campaigns) else set()
     told = [
-        _event(row, type, at, data)
+        _event(row, type, at, {**data, "cancelled": True} if row.campaign_id in cancelled else data)
         for row in rows
         if row.contact_id is not None
         and (row.kind == "flow" or (row.kind == "campaign" and type in heard[row.workspace_id]))
     ]
     return len(events.record_many(told))
+
+
+def _cancelled(rows: Sequence[Any]) -> set[int | None]:
+    """Which of the rows' campaigns were cancelled: what becomes of their messages starts nothing any more."""
+    ids = {row.campaign_id for row in rows if row.kind == "campaign"}
+    return {number for number, row in envelopes.campaigns(ids).items() if row.state == "cancelled"}
 
 
 def _event(row: Any, type: str, at: datetime, data: Mapping[str, Any]) -> events.NewEvent:
