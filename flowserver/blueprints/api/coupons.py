@@ -96,7 +96,7 @@ def cut(rows: list[Any], limit: int) -> Page:
 @resource.reads(
     "/coupon-campaigns",
     query=paging.PageQuery,
-    shows=schemas.CampaignPage,
+    shows=schemas.CouponCampaignPage,
     example={"data": [CAMPAIGN], "next": None},
 )
 def list_coupon_campaigns(query: Mapping[str, Any]) -> Any:
@@ -109,9 +109,9 @@ def list_coupon_campaigns(query: Mapping[str, Any]) -> Any:
 @resource.writes(
     "POST",
     "/coupon-campaigns",
-    takes=schemas.CampaignIn,
+    takes=schemas.CouponCampaignIn,
     body_example=BODY,
-    shows=schemas.Campaign,
+    shows=schemas.CouponCampaign,
     example=CAMPAIGN,
     status=201,
     tagged=True,
@@ -123,7 +123,7 @@ def make_coupon_campaign(body: Mapping[str, Any]) -> Any:
     return Answer(one(made.id), 201, {"Location": where})
 
 
-@resource.reads(ONE, shows=schemas.Campaign, example=CAMPAIGN, tagged=True)
+@resource.reads(ONE, shows=schemas.CouponCampaign, example=CAMPAIGN, tagged=True)
 def get_coupon_campaign(coupon_campaign_id: int) -> Any:
     """Get a coupon campaign."""
     return one(coupon_campaign_id)
@@ -132,9 +132,9 @@ def get_coupon_campaign(coupon_campaign_id: int) -> Any:
 @resource.writes(
     "PATCH",
     ONE,
-    takes=schemas.CampaignChange,
+    takes=schemas.CouponCampaignChange,
     body_example={"value": "20 %"},
-    shows=schemas.Campaign,
+    shows=schemas.CouponCampaign,
     example=CAMPAIGN,
     tagged=True,
     if_match=True,
@@ -162,9 +162,9 @@ def delete_coupon_campaign(coupon_campaign_id: int) -> None:
 @resource.writes(
     "POST",
     f"{ONE}/import",
-    takes=schemas.CodesIn,
+    takes=schemas.CouponCodesIn,
     body_example={"codes": ["LUME-0001", "LUME-0002"], "handed_out": False},
-    shows=schemas.Imported,
+    shows=schemas.ImportedCoupons,
     example={
         "added": 1,
         "refused": 1,
@@ -242,7 +242,7 @@ def _campaign(reference: int | str) -> int:
     "/coupons/bulk",
     takes=schemas.CouponsIn,
     body_example={"campaign": "Spring beans", "contacts": [7, 8]},
-    shows=schemas.Given,
+    shows=schemas.GivenCoupons,
     example={"data": [{"contact_id": 7, "code": "SPRING-7KQ2XH4P"}], "without": [8]},
 )
 def issue_coupons(body: Mapping[str, Any]) -> Any:
@@ -264,10 +264,10 @@ def get_coupon(code: str) -> Any:
 @resource.writes(
     "POST",
     f"{CODE}/redeem",
-    takes=schemas.UseIn,
+    takes=schemas.CouponUseIn,
     body_example={"place": "Via Po 12", "receipt": "R-1042", "amount": 24.5},
     body_required=False,
-    shows=schemas.Use,
+    shows=schemas.CouponUse,
     example=USED,
     gone=True,
 )
@@ -308,8 +308,8 @@ def show_use(found: coupon_codes.Use) -> dict[str, Any]:
 
 @resource.reads(
     "/coupon-redemptions",
-    query=schemas.UseQuery,
-    shows=schemas.UsePage,
+    query=schemas.CouponUseQuery,
+    shows=schemas.CouponUsePage,
     example={"data": [USED], "next": None},
 )
 def list_coupon_redemptions(query: Mapping[str, Any]) -> Any:
@@ -322,13 +322,13 @@ def list_coupon_redemptions(query: Mapping[str, Any]) -> Any:
     return {"data": [show_use(one) for one in rows], "next": following}
 
 
-@resource.reads(USE, shows=schemas.Use, example=USED, tagged=True)
+@resource.reads(USE, shows=schemas.CouponUse, example=USED, tagged=True)
 def get_coupon_redemption(redemption_id: int) -> Any:
     """Get a use of a coupon."""
     return show_use(coupon_codes.use(redemption_id))
 
 
-@resource.writes("POST", f"{USE}/undo", shows=schemas.Use, example={**USED, "voided_at": "2026-05-09T16:25:00Z"})
+@resource.writes("POST", f"{USE}/undo", shows=schemas.CouponUse, example={**USED, "voided_at": "2026-05-09T16:25:00Z"})
 def undo_coupon_redemption(redemption_id: int) -> Any:
     """Take a use of a coupon back.
 

@@ -27,7 +27,7 @@ class Amount(fields.Words, plain.Float):
         return value  # the service says what is wrong with a number
 
 
-class CampaignIn(fields.Input):
+class CouponCampaignIn(fields.Input):
     """A coupon campaign."""
 
     name = fields.Text(120, required=True, metadata={"description": "Unique in the client."})
@@ -50,14 +50,14 @@ class CampaignIn(fields.Input):
     low_at = fields.Whole(0, 1_000_000, metadata={"description": "Tell the agency when fewer codes are left."})
 
 
-class CampaignChange(CampaignIn):
+class CouponCampaignChange(CouponCampaignIn):
     """What changes about a coupon campaign. Codes that were given out stay as they are."""
 
     name = fields.Text(120)
     value = fields.Text(60)
 
 
-class Numbers(fields.Shown):
+class CouponNumbers(fields.Shown):
     """How many codes there are, by what became of them."""
 
     free = plain.Integer(metadata={"description": "In the pool."})
@@ -69,7 +69,7 @@ class Numbers(fields.Shown):
     amount = plain.Float(metadata={"description": "Sum of the purchases of these uses."})
 
 
-class Campaign(fields.Shown):
+class CouponCampaign(fields.Shown):
     """A coupon campaign."""
 
     id = plain.Integer()
@@ -85,18 +85,18 @@ class Campaign(fields.Shown):
     uses = plain.Integer()
     replaces = plain.Boolean()
     low_at = plain.Integer()
-    numbers = plain.Nested(Numbers)
+    numbers = plain.Nested(CouponNumbers)
     created_at = plain.DateTime()
 
 
-class CampaignPage(fields.Shown):
+class CouponCampaignPage(fields.Shown):
     """A page of coupon campaigns."""
 
-    data = plain.List(plain.Nested(Campaign))
+    data = plain.List(plain.Nested(CouponCampaign))
     next = plain.String(allow_none=True)
 
 
-class CodesIn(fields.Input):
+class CouponCodesIn(fields.Input):
     """Codes for a pool."""
 
     codes = fields.Some(
@@ -107,7 +107,7 @@ class CodesIn(fields.Input):
     )
 
 
-class RefusedCode(fields.Shown):
+class RefusedCouponCode(fields.Shown):
     """A code that was left out."""
 
     index = plain.Integer(metadata={"description": "Its place in the request, from 0."})
@@ -115,12 +115,12 @@ class RefusedCode(fields.Shown):
     errors = plain.List(plain.String())
 
 
-class Imported(fields.Shown):
+class ImportedCoupons(fields.Shown):
     """What became of the codes."""
 
     added = plain.Integer()
     refused = plain.Integer()
-    data = plain.List(plain.Nested(RefusedCode), metadata={"description": "The refused ones, the first hundred."})
+    data = plain.List(plain.Nested(RefusedCouponCode), metadata={"description": "The refused ones, the first hundred."})
 
 
 class CouponQuery(paging.PageQuery):
@@ -169,21 +169,21 @@ class CouponPage(fields.Shown):
     next = plain.String(allow_none=True)
 
 
-class GivenCode(fields.Shown):
+class GivenCoupon(fields.Shown):
     """Who got which code."""
 
     contact_id = plain.Integer()
     code = plain.String()
 
 
-class Given(fields.Shown):
+class GivenCoupons(fields.Shown):
     """Who got coupons, and who went without."""
 
-    data = plain.List(plain.Nested(GivenCode))
+    data = plain.List(plain.Nested(GivenCoupon))
     without = plain.List(plain.Integer(), metadata={"description": "Contacts for whom no code was left."})
 
 
-class UseIn(fields.Input):
+class CouponUseIn(fields.Input):
     """A use at a till."""
 
     place = fields.Text(120, metadata={"description": "Where it is used."})
@@ -191,14 +191,14 @@ class UseIn(fields.Input):
     amount = Amount(allow_none=True, metadata={"description": "What was paid."})
 
 
-class UseQuery(paging.PageQuery):
+class CouponUseQuery(paging.PageQuery):
     """Which uses."""
 
     campaign = fields.Count(metadata={"description": "Id of a coupon campaign."})
     contact = fields.Count(metadata={"description": "Id of a contact."})
 
 
-class Use(fields.Shown):
+class CouponUse(fields.Shown):
     """A coupon was used once."""
 
     id = plain.Integer()
@@ -212,8 +212,8 @@ class Use(fields.Shown):
     voided_at = plain.DateTime(allow_none=True, metadata={"description": "When it was taken back."})
 
 
-class UsePage(fields.Shown):
+class CouponUsePage(fields.Shown):
     """A page of uses."""
 
-    data = plain.List(plain.Nested(Use))
+    data = plain.List(plain.Nested(CouponUse))
     next = plain.String(allow_none=True)
