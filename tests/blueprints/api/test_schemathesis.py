@@ -1,0 +1,95 @@
+"""Whatever the OpenAPI document allows, and what it forbids: no failure of ours, and only answers that it describes.
+
+schemathesis makes the requests from the document; each goes to an object that is there. What it makes is the same every
+time, so that a failure can be repeated.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import copy
+import re
+
+import pytest
+
+schemathesis = pytest.importorskip("schemathesis")
+
+from hypothesis import HealthCheck, Phase, given, settings  # noqa: E402
+from schemathesis import GenerationMode, checks  # noqa: E402
+from schemathesis.checks import FailureGroup  # noqa: E402
+
+from flowserver import extensions as ext  # noqa: E402
+
+from ...conftest import databases  # noqa: E402
+from .conftest import PREFIX, document  # noqa: E402
+from .world import furnish  # noqa: E402
+
+CHECKS = [
+    checks.not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_headers_conformance,
+    checks.response_schema_conformance,
+]
+EXAMPLES = 5  # requests of each kind to an operation
+PORTIONS = 4  # so that several processes share the work
+ENDING = re.compile(r"/(stop|end|undo|void|cancel|archive|publish|import)$")
+
+
+def order(operation):
+    """What ends an object comes after what asks for it or changes it."""
+    return (operation.method.upper() == "DELETE", bool(ENDING.search(operation.path)), operation.path.count("{"))
+
+
+@pytest.fixture
+def wsgi(app, key):
+    """The application as a server calls it: every request in a context of its own, always with a good key."""
+
+    def call(environ, start_response):
+        ext.db.session.rollback()
+        environ["HTTP_AUTHORIZATION"] = f"Bearer {key}"
+        return contextvars.Context().run(app, environ, start_response)
+
+    return call
+
+
+@pytest.mark.parametrize("portion", range(PORTIONS))
+def test_only_described_answers(app, wsgi, api, clock, queue, bob, portion, database):
+    if database != databases()[0]:
+        pytest.skip("one database is enough")
+    world = vars(furnish(api))
+    schema = schemathesis.openapi.from_dict(document(app))
+    schema.app = wsgi
+    found = sorted((result.ok() for result in schema.get_all_operations()), key=order)
+    for operation in found[portion::PORTIONS]:
+        ids = {name: world[name] for name in re.findall(r"{(\w+)}", operation.path)}
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+            attempt(operation, mode, ids)
+
+
+def attempt(operation, mode, ids):
+    """Some requests of one kind to one operation."""
+    made = operation.as_strategy(mode, path_parameters=ids)
+
+    @settings(
+        max_examples=EXAMPLES, derandomize=True, database=None, deadline=None, phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(case=made)
+    def run(case):
+        case.path_parameters = ids
+        for name in ("Flowserver-Client", "If-Match"):  # a made-up one ends at the door, tested there
+            case.headers.pop(name, None)
+        case.validate_response(case.call(), checks=CHECKS)
+
+    run()
+
+
+def test_what_is_not_described_would_be_found(app, wsgi, api):
+    spec = copy.deepcopy(document(app))
+    tags = spec["paths"][f"{PREFIX}/tags"]["get"]["responses"]
+    tags["200"]["content"]["application/json"]["schema"] = {"type": "array"}
+    schema = schemathesis.openapi.from_dict(spec)
+    schema.app = wsgi
+    with pytest.raises(FailureGroup):
+        attempt(schema[f"{PREFIX}/tags"]["GET"], GenerationMode.POSITIVE, {})
