@@ -73,7 +73,7 @@ class FieldValue(Trigger):
             N_("What happens to it"), choices=OPERATORS, default="equals", render_kw={"data-refresh": "type"}
         )
         value = ValueField(
-            N_("Value"), description=N_("Capital letters and spaces around it make no difference. It must match whole.")
+            N_("Value"), description=N_("Capital letters and spaces around it make no difference in a text.")
         )
 
         def to_settings(self) -> dict[str, Any]:
