@@ -98,9 +98,11 @@ class Contact:
     tags: set[str] = field(default_factory=set)  # names; loaded where a node needs "tags"
     lists: set[int] = field(default_factory=set)  # ids; loaded where a node needs "lists"
     coupons: set[int] = field(default_factory=set)  # campaigns of which it used one; where a node needs "coupons"
+    cards: dict[int, int] = field(default_factory=dict)  # balance by loyalty programme; where a node needs "loyalty"
+    rewards: dict[int, int] = field(default_factory=dict)  # those collected, grant → reward; where it needs "loyalty"
 
 
-LOADED = ("tags", "lists", "coupons")
+LOADED = ("tags", "lists", "coupons", "cards", "rewards")
 """What of a contact is no column of its row."""
 
 

@@ -287,7 +287,7 @@ class NodeForm(wtforms.Form):
 
 
 NEEDS = frozenset(
-    {"tags", "lists", "fields", "messages", "events", "suppression", "caps", "segment", "cause", "coupons"}
+    {"tags", "lists", "fields", "messages", "events", "suppression", "caps", "segment", "cause", "coupons", "loyalty"}
 )
 """What a node can ask the engine to load for a batch before it decides; the contact itself is always there.
 

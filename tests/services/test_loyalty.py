@@ -10,14 +10,14 @@ from flowserver.domain import loyalty
 from flowserver.errors import Conflict, Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import Card, CardReward, Enrollment, Event, Movement
-from flowserver.services.engine import engine
+from flowserver.services.engine import engine, events
 from flowserver.services.flows import flows
 from flowserver.services.loyalty import cards, points, programmes
 from flowserver.services.loyalty.ledger import By
-from flowserver.services.people import contacts
+from flowserver.services.people import contacts, forms, signups
 
 from .test_at_once import together
-from .town import client, messages, people, runs
+from .town import a_list, client, ledger, messages, people, runs, tag
 
 TILL = By("till")
 
@@ -492,3 +492,78 @@ def test_a_card_made_by_eight_at_once_is_one(app, workspace):
     assert db.session.scalar(sa.select(sa.func.count(Card.id))) == 1 and len(told("card_created")) == 1
     assert db.session.scalar(sa.select(sa.func.count(CardReward.id))) == 0
     sound()
+
+
+# --- steps of flows --------------------------------------------------------------------------------------
+
+
+def finish():
+    while engine.batch() or events.match_unmatched():
+        pass
+
+
+def test_a_step_gives_points_that_earn_rewards_and_start_other_flows_but_never_itself(workspace, clock):
+    row = programme()
+    reward(row, points=20)
+    give = {"key": "bonus", "type": "give_points", "programme": row.id, "points": 20, "reason": "Bonus"}
+    first = live("points", steps=[give], reentry="after_finish")
+    second = live("reward", programme=row.id)
+    card, other = a_card(workspace, row), a_card(workspace, row)
+    cards.block(other.id)
+    points.add_amount(card.id, 5, by=TILL)
+    finish()
+    assert cards.get(card.id).balance == 25 and held(card) == [("Free coffee", True)]
+    assert [(run.flow_id, run.end_reason) for run in runs()] == [(first.id, "finished"), (second.id, "finished")]
+    line = cards.ledger_of(card.id)[0]
+    assert (line.row.kind, line.row.reason, line.row.source) == ("flow", "Bonus", "flow")
+    sound()
+
+
+def test_a_step_gives_points_to_many_with_a_few_statements(workspace, clock, queue):
+    row = programme()
+    reward(row, points=20)
+    give = {"key": "bonus", "type": "give_points", "programme": row.id, "points": 20}
+    live("card", programme=row.id, steps=[give])
+
+    def statements(count):
+        ids = [a_card(workspace, row).id for _ in range(count)]
+        while engine.batch():
+            pass
+        seen = []
+        listen = lambda *args: seen.append(args[2])  # noqa: E731
+        sa.event.listen(db.engine, "before_cursor_execute", listen)
+        finish()
+        sa.event.remove(db.engine, "before_cursor_execute", listen)
+        assert [cards.get(one).balance for one in ids] == [20] * count
+        return len(seen)
+
+    assert statements(40) - statements(2) < 12
+
+
+def test_conditions_know_the_points_and_the_rewards_of_a_contact(workspace, clock):
+    row = programme()
+    coffee = reward(row)
+    asks = {"all": [{"type": "card_points", "points": 10, "programme": row.id}, {"type": "reward_collected"}]}
+    branch = {"key": "ask", "type": "if_else", "if": asks, "then": [tag("yes")], "else": [tag("no")]}
+    live("reward", wait=60, steps=[branch], programme=row.id)
+    happy, sad = a_card(workspace, row), a_card(workspace, row)
+    for card in (happy, sad):
+        points.add_amount(card.id, 12, by=TILL)
+    points.collect(happy.id, cards.held_by(happy)[0].grant.id, by=TILL)
+    clock.forward(hours=2)
+    finish()
+    asked = {line[0]: line[4] for line in ledger() if line[1] == "ask"}
+    assert asked == {happy.contact_id: "then", sad.contact_id: "else"}
+    with pytest.raises(Conflict):
+        programmes.delete_reward(coffee.id)
+
+
+def test_who_fills_in_the_programmes_form_gets_a_card_once(workspace, clock):
+    form = forms.create({"name": "Club", "list_id": a_list(workspace), "double_opt_in": False, "email_consent_text": "Yes"})  # fmt: skip
+    row = programme(form_id=form.id, welcome_points=5)
+    live("card")
+    for _ in range(2):
+        signups.receive(form, {"email": "ada@x.example", "consent_email": "1"})
+    card = db.session.scalar(sa.select(Card))
+    assert card.programme_id == row.id and card.balance == 5 and len(runs()) == 1
+    assert [type for type, _ in told("card_created")] == ["card_created"]

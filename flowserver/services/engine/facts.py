@@ -20,6 +20,8 @@ from flowserver.domain.steps import Contact, Fact, Item, Sent
 from flowserver.errors import Invalid
 from flowserver.extensions import db
 from flowserver.models import (
+    Card,
+    CardReward,
     Connection,
     ContactTag,
     CouponRedemption,
@@ -43,6 +45,7 @@ COUNTED = timedelta(days=8)  # how far back the message limit looks: a week of c
 _F, _W, _K, _D = (table.__table__.c for table in (Flow, Workspace, Connection, Field))
 _T, _G, _L, _S = (table.__table__.c for table in (ContactTag, Tag, Membership, Suppression))
 _M, _V, _U, _R, _Q = (table.__table__.c for table in (Message, Event, User, Segment, CouponRedemption))
+_A, _B = (table.__table__.c for table in (Card, CardReward))
 
 _FLOWS = sa.select(_F.id, _F.workspace_id, _F.state, _F.pause_mode).where(bulk.ids_named(_F.id))
 _CLIENTS = sa.select(
@@ -65,6 +68,12 @@ _TAGS = (
 _LISTS = sa.select(_L.contact_id, _L.list_id).where(bulk.ids_named(_L.contact_id))
 _COUPONS = (
     sa.select(_Q.contact_id, _Q.campaign_id).where(bulk.ids_named(_Q.contact_id), _Q.voided_at.is_(None)).distinct()
+)
+_CARDS = sa.select(_A.contact_id, _A.programme_id, _A.balance).where(bulk.ids_named(_A.contact_id), ~_A.blocked)
+_COLLECTED = (
+    sa.select(_A.contact_id, _B.id, _B.reward_id)
+    .select_from(CardReward.__table__.join(Card.__table__, _A.id == _B.card_id))
+    .where(bulk.ids_named(_A.contact_id), _B.collected_at.is_not(None))
 )
 _SUPPRESSED = sa.select(_S.workspace_id, _S.address).where(
     bulk.ids_named(_S.workspace_id), _S.channel == sa.bindparam("channel"), bulk.texts_named(_S.address)
@@ -121,6 +130,7 @@ class Facts:
             "tags": self._tags,
             "lists": self._lists,
             "coupons": self._coupons,
+            "loyalty": self._loyalty,
             "suppression": self._suppression,
             "caps": self._caps,
             "messages": self._messages,
@@ -157,6 +167,13 @@ class Facts:
         """The coupon campaigns of which each contact has used a coupon."""
         for contact_id, campaign_id in _ask(_COUPONS, self.contacts):
             self.contacts[contact_id].coupons.add(campaign_id)
+
+    def _loyalty(self) -> None:
+        """Balances of the contacts' cards, and the rewards they collected."""
+        for contact_id, programme_id, balance in _ask(_CARDS, self.contacts):
+            self.contacts[contact_id].cards[programme_id] = balance
+        for contact_id, grant_id, reward_id in _ask(_COLLECTED, self.contacts):
+            self.contacts[contact_id].rewards[grant_id] = reward_id
 
     def _suppression(self) -> None:
         """Which of the batch's addresses stand on their client's suppression list."""
