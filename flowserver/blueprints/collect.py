@@ -73,7 +73,9 @@ def receive(public_id: str) -> Response:
     response = Response(status=204)
     response.headers["Vary"] = "Origin"
     sender = _sender()
-    site = visits.welcome(public_id, sender.origin) if sender.origin else None
+    if not sender.origin or not _wanted(public_id):
+        return response
+    site = visits.welcome(public_id, sender.origin)
     if site is None:
         return response
     response.headers["Access-Control-Allow-Origin"] = sender.origin
@@ -82,13 +84,14 @@ def receive(public_id: str) -> Response:
         response.headers["Access-Control-Allow-Methods"] = "POST"
         response.headers["Access-Control-Allow-Headers"] = "Content-Type"
         response.headers["Access-Control-Max-Age"] = "86400"
-    elif _wanted(public_id):
+    else:
         visits.receive(site, request.get_data(cache=False), sender)
     return response
 
 
 def _wanted(public_id: str) -> bool:
-    if (request.content_length or 0) > beacons.MOST_BYTES or request.content_length is None:
+    """Whether to look at a message at all: not one that is too long, nor the thousandth of a minute."""
+    if request.method == "POST" and not 0 < (request.content_length or 0) <= beacons.MOST_BYTES:
         return False
     try:
         count_try(PER_ADDRESS, "site")

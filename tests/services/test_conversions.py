@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -9,13 +10,14 @@ import sqlalchemy as sa
 
 from flowserver.errors import Conflict, Invalid, NotFound
 from flowserver.extensions import db
-from flowserver.models import Contact, Conversion, Enrollment, Event
+from flowserver.models import Contact, Conversion, Enrollment, Event, PageView, Visit
 from flowserver.services.engine import engine, events
 from flowserver.services.flows import checks, flows
 from flowserver.services.people import contacts, timeline, usage
-from flowserver.services.site import conversions, monitors
+from flowserver.services.site import conversions, monitors, visits
 
-from .test_visits import Page, known
+from .test_at_once import together
+from .test_visits import BROWSER, Page, known
 
 
 @pytest.fixture
@@ -325,3 +327,34 @@ def test_the_history_of_a_contact_tells_of_pages_and_conversions(page, site, mar
         ("Converted: Thanks page", "https://shop.example/thanks?order=7"),
         ("Visited /thanks", "https://shop.example/thanks?order=7"),
     ]
+
+
+# --- at the same moment ----------------------------------------------------------------------------------------
+
+
+def test_pages_reported_in_the_same_moment_are_one_visit_one_conversion_and_one_run(app, site, marta, client):
+    once = rule("Once", "pages", monitor=site.id, patterns=["https://shop.example/**"])
+    flow = live(once)
+    visited = flows.create({"name": "Any page", "trigger": {"type": "site_visit", "monitor": site.id}, "steps": []})
+    flows.publish(visited.id)
+    page = known(Page(client, site), marta)
+    sender = visits.Sender("https://shop.example", BROWSER)
+    row = visits.welcome(site.public_id, sender.origin)
+
+    def view(n):
+        message = {"t": "view", "v": page.visitor, "p": f"{n % 6:032x}", "u": f"https://shop.example/{n % 6}"}
+        return lambda: visits.receive(row, json.dumps(message).encode(), sender)
+
+    assert not together(app, site.workspace_id, *[view(n) for n in range(8)])  # two of them come twice
+    (visit,) = db.session.scalars(sa.select(Visit)).all()
+    firsts = db.session.scalars(sa.select(PageView.first)).all()
+    assert visit.views == len(firsts) == 6 and sum(firsts) == 1
+    assert len(counted(once)) == len(runs(flow)) == len(runs(visited)) == 1
+
+
+def test_an_order_recorded_by_eight_programs_at_once_is_one_conversion(app, marta, workspace):
+    order = rule("Order", each_time=True)
+    flow = live(order)
+    rule_id, contact_id = order.id, marta.id
+    errors = together(app, workspace.id, *[lambda: conversions.record(rule_id, contact_id, key="A-17", amount=5)] * 8)
+    assert not errors and len(counted(order)) == len(runs(flow)) == 1
