@@ -6,7 +6,7 @@ A page that has a message to write gives a :class:`Desk`: where the message is k
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import wtforms
@@ -84,6 +84,7 @@ class Desk:
     crumbs: Sequence[tuple[str, str | None]]
     nav: str
     more: str  # what is folded away: sender, kind of message
+    brought: Mapping[str, str] = field(default_factory=dict)  # what else it can show: {{ event.<name> }} in words
 
     @property
     def preview(self) -> str:
@@ -205,7 +206,7 @@ class _Page:
             readers=readers,
             reader=self.reader,
             remarks=composer.remarks(self.desk.sends, content),
-            variables=composer.variables(),
+            variables=composer.variables(self.desk.brought),
             my_address=composer.my_address(current_user.id),
             **more,
         )

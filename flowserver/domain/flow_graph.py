@@ -15,6 +15,14 @@ DAY = timedelta(days=1)
 NOTHING = timedelta(0)
 
 
+def brought(flow: Compiled, key: str) -> dict[str, str]:
+    """What a message at ``key`` can show as ``{{ event.<name> }}``: by name, in words."""
+    nodes = [step.node for step in before(flow, key)] if key in flow.steps else []
+    if flow.trigger is not None:
+        nodes.insert(0, flow.trigger)
+    return {name: words for node in nodes for name, words in node.brings.items()}
+
+
 def before(flow: Compiled, key: str) -> list[Step]:
     """The steps that come earlier on some path to ``key``, in reading order."""
     into: dict[str, set[str]] = {}

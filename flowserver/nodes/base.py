@@ -307,6 +307,7 @@ class Node:
     group: ClassVar[str] = ""
     revision: ClassVar[int] = 1
     needs: ClassVar[frozenset[str]] = frozenset()  # of NEEDS
+    brings: ClassVar[Mapping[str, Text]] = {}  # what later messages can show as {{ event.<name> }}, in words
 
     class Settings(Settings):
         """No settings."""

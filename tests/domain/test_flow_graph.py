@@ -82,3 +82,14 @@ def test_the_shortest_time_between_two_steps():
 def test_what_stands_behind_an_end_is_not_reached():
     flow = compiled(mail("a"), {"key": "x", "type": "end"}, mail("b"))
     assert flow_graph.reached(flow) == {"a", "x"}
+
+
+def test_messages_can_show_what_the_start_and_the_steps_before_them_bring():
+    steps = [mail("first"), {"key": "give", "type": "assign_coupon", "campaign": 1}, mail("second")]
+    trigger = {"type": "coupon", "campaign": 1, "event": "used"}
+    flow = definition.compile(
+        {"name": "F", "trigger": trigger, "steps": steps}, catalogue.triggers(), catalogue.actions(), lenient=True
+    )
+    assert list(flow_graph.brought(flow, "first")) == ["code", "value", "place", "amount"]
+    assert list(flow_graph.brought(flow, "second"))[4:] == ["coupon", "coupon_value", "coupon_until"]
+    assert flow_graph.brought(flow, "nowhere")["code"] == "Coupon code"

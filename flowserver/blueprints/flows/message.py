@@ -14,7 +14,7 @@ from flowserver.blueprints.composer import Desk
 from flowserver.blueprints.flows.routes import anchor
 from flowserver.blueprints.say import say
 from flowserver.domain import definition as definitions
-from flowserver.domain import edits
+from flowserver.domain import edits, flow_graph
 from flowserver.errors import NotFound
 from flowserver.nodes import catalogue
 from flowserver.services.flows import drafts, flows, options, outline
@@ -52,6 +52,7 @@ def _desk(flow_id: int, key: str) -> Desk:
         crumbs=[(_("Flows"), url_for("flows.index")), (flow.name, steps), (_("Step %(n)s", n=number), None)],
         nav="flows",
         more=N_("Another sender, kind of e-mail, name of this step"),
+        brought=flow_graph.brought(options.compiled(flow.draft), key),
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from flowserver.domain.steps import Context, Go, Item, Outcome
 from flowserver.nodes import base
@@ -15,6 +16,11 @@ class AssignCoupon(Action):
     title = N_("Give a coupon")
     icon = "ticket"
     group = "contact"
+    brings: ClassVar[Mapping[str, Text]] = {
+        "coupon": N_("Code of the coupon given"),
+        "coupon_value": N_("Worth of the coupon given"),
+        "coupon_until": N_("Last day of the coupon given"),
+    }
     reasons = {"no_coupon": N_("There was no coupon to give: no code is left, or the campaign is over")}
 
     class Settings(base.Settings):

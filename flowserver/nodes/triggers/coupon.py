@@ -35,6 +35,12 @@ class Coupon(Trigger):
     group = "shop"
     listens_to = tuple(_TYPES.values())
     revoked_by = ("coupon_voided",)
+    brings: ClassVar[Mapping[str, Text]] = {
+        "code": N_("Coupon code"),
+        "value": N_("Worth of the coupon"),
+        "place": N_("Place of use"),
+        "amount": N_("Amount of the purchase"),
+    }
     reentry = "after_finish"
     default_wait: ClassVar[Mapping[str, int]] = {"hours": 1}
 

@@ -51,8 +51,8 @@ def facts_of(reader: str) -> dict[str, Any]:
     return mail.facts(found)
 
 
-def variables() -> list[tuple[str, str]]:
-    """``[(path, label)]`` of what can be inserted: contact data, the client's name."""
+def variables(brought: Mapping[str, str]) -> list[tuple[str, str]]:
+    """``[(path, label)]`` of what can be inserted: contact data, the client's name, what the flow has ``brought``."""
     own = db.session.execute(sa.select(Field.key, Field.label).order_by(Field.label))
     return [
         ("contact.first_name | default: 'there'", N_("First name")),
@@ -60,6 +60,7 @@ def variables() -> list[tuple[str, str]]:
         ("contact.email", N_("E-mail address")),
         *((f"contact.{key} | default: ''", label) for key, label in own),
         ("workspace.name", N_("Client's name")),
+        *((f"event.{name}", label) for name, label in brought.items()),
     ]
 
 
