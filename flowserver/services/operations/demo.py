@@ -26,6 +26,7 @@ from flowserver.services.engine import bulk, engine, events
 from flowserver.services.flows import flows
 from flowserver.services.operations import demo_site
 from flowserver.services.operations.demo_loyalty import Shop
+from flowserver.services.people import score_rules, segments
 from flowserver.services.shop import coupon_campaigns, coupon_codes, coupons
 from flowserver.text import N_
 
@@ -101,6 +102,14 @@ CLIENTS = (
         "new": 450,
     },
 )
+
+RULES = (
+    {"title": "Opened an e-mail", "act": "email_opened", "points": 1, "frequency": "daily"},
+    {"title": "Clicked in an e-mail", "act": "email_clicked", "points": 5},
+    {"title": "Bought something", "act": "purchase", "points": 20},
+)
+_AGREED = {"type": "has_consent", "channel": "email"}
+_WARM = {"type": "score_compares", "operator": "at_least", "points": 10}
 
 
 def load() -> dict[str, Any]:
@@ -204,6 +213,10 @@ class _Story:
             )
         )
         db.session.commit()
+        for rule in RULES:
+            score_rules.create(rule)
+        segments.create("Reachable by e-mail", {"all": [{"type": "has_email"}, _AGREED]})
+        segments.create("Warm, not yet customers", {"all": [_WARM, {"not": {"type": "in_list", "list": "Customers"}}]})
         self.shop = Shop(self.workspace, random.Random(7))  # a chance of its own: the other figures stay as they are
         for definition in (_welcome(self.workspace.name), _nurturing(self.workspace.name)):
             flow = flows.create(definition, self.user_id)
