@@ -101,8 +101,11 @@ class Contact:
     cards: dict[int, int] = field(default_factory=dict)  # balance by loyalty programme; where a node needs "loyalty"
     rewards: dict[int, int] = field(default_factory=dict)  # those collected, grant → reward; where it needs "loyalty"
 
+    converted: frozenset[int] = frozenset()  # ids of conversion rules it met, not undone; where it needs "conversions"
+    pages: Mapping[tuple[int, str], datetime] | None = None  # monitor and address → last seen; where it needs "visits"
 
-LOADED = ("tags", "lists", "coupons", "cards", "rewards")
+
+LOADED = ("converted", "pages", "tags", "lists", "coupons", "cards", "rewards")
 """What of a contact is no column of its row."""
 
 

@@ -287,7 +287,21 @@ class NodeForm(wtforms.Form):
 
 
 NEEDS = frozenset(
-    {"tags", "lists", "fields", "messages", "events", "suppression", "caps", "segment", "cause", "coupons", "loyalty"}
+    {
+        "tags",
+        "lists",
+        "fields",
+        "messages",
+        "events",
+        "suppression",
+        "caps",
+        "segment",
+        "cause",
+        "coupons",
+        "loyalty",
+        "visits",
+        "conversions",
+    }
 )
 """What a node can ask the engine to load for a batch before it decides; the contact itself is always there.
 

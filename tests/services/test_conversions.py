@@ -358,3 +358,36 @@ def test_an_order_recorded_by_eight_programs_at_once_is_one_conversion(app, mart
     rule_id, contact_id = order.id, marta.id
     errors = together(app, workspace.id, *[lambda: conversions.record(rule_id, contact_id, key="A-17", amount=5)] * 8)
     assert not errors and len(counted(order)) == len(runs(flow)) == 1
+
+
+# --- asked by flows ---------------------------------------------------------------------------------------------
+
+
+def test_a_flow_asks_what_a_contact_saw_and_whether_it_converted(page, site, marta, clock):
+    order = rule("Order")
+    asks = {
+        "saw": {"type": "visited_page", "monitor": site.id, "url": "https://shop.example/coffee", "days": 3},
+        "did": {"type": "conversion_done", "rule": order.id},
+    }
+    steps = [
+        {"key": key, "type": "if_else", "if": asked, "then": [{"key": f"tag_{key}", "type": "add_tag", "tag": key}]}
+        for key, asked in asks.items()
+    ]
+    begun = rule("Begun", each_time=True)
+    live(begun, *steps)
+
+    def tags():
+        clock.forward(hours=1)
+        conversions.record(begun.id, marta.id, key=str(clock.now))
+        engine.advance()
+        return set(contacts.lists_and_tags([marta.id])[1][marta.id])
+
+    assert tags() == set()
+    page.look("/coffee")
+    clock.forward(days=2)
+    assert tags() == {"saw"}
+    found, _ = conversions.record(order.id, marta.id)
+    conversions.undo(found.id)
+    assert tags() == {"saw"}
+    conversions.record(order.id, marta.id)
+    assert tags() == {"saw", "did"}

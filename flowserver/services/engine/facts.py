@@ -24,12 +24,14 @@ from flowserver.models import (
     CardReward,
     Connection,
     ContactTag,
+    Conversion,
     CouponRedemption,
     Event,
     Field,
     Flow,
     Membership,
     Message,
+    PageView,
     Segment,
     Suppression,
     Tag,
@@ -40,11 +42,13 @@ from flowserver.nodes import catalogue
 from flowserver.services.engine import bulk
 from flowserver.services.engine.versions import hears
 
+PAGES_KEPT = timedelta(days=180)  # how far back pages that were seen can be asked for
 COUNTED = timedelta(days=8)  # how far back the message limit looks: a week of calendar days, wherever it begins
 
 _F, _W, _K, _D = (table.__table__.c for table in (Flow, Workspace, Connection, Field))
 _T, _G, _L, _S = (table.__table__.c for table in (ContactTag, Tag, Membership, Suppression))
 _M, _V, _U, _R, _Q = (table.__table__.c for table in (Message, Event, User, Segment, CouponRedemption))
+_X, _P = (table.__table__.c for table in (Conversion, PageView))
 _A, _B = (table.__table__.c for table in (Card, CardReward))
 
 _FLOWS = sa.select(_F.id, _F.workspace_id, _F.state, _F.pause_mode).where(bulk.ids_named(_F.id))
@@ -74,6 +78,14 @@ _COLLECTED = (
     sa.select(_A.contact_id, _B.id, _B.reward_id)
     .select_from(CardReward.__table__.join(Card.__table__, _A.id == _B.card_id))
     .where(bulk.ids_named(_A.contact_id), _B.collected_at.is_not(None))
+)
+_CONVERTED = (
+    sa.select(_X.contact_id, _X.rule_id).where(bulk.ids_named(_X.contact_id), _X.undone_at.is_(None)).distinct()
+)
+_PAGES = (
+    sa.select(_P.contact_id, _P.monitor_id, _P.url, sa.func.max(_P.at).label("at"))
+    .where(bulk.ids_named(_P.contact_id), _P.at >= sa.bindparam("since"))
+    .group_by(_P.contact_id, _P.monitor_id, _P.url)
 )
 _SUPPRESSED = sa.select(_S.workspace_id, _S.address).where(
     bulk.ids_named(_S.workspace_id), _S.channel == sa.bindparam("channel"), bulk.texts_named(_S.address)
@@ -131,6 +143,8 @@ class Facts:
             "lists": self._lists,
             "coupons": self._coupons,
             "loyalty": self._loyalty,
+            "conversions": self._conversions,
+            "visits": self._visits,
             "suppression": self._suppression,
             "caps": self._caps,
             "messages": self._messages,
@@ -167,6 +181,22 @@ class Facts:
         """The coupon campaigns of which each contact has used a coupon."""
         for contact_id, campaign_id in _ask(_COUPONS, self.contacts):
             self.contacts[contact_id].coupons.add(campaign_id)
+
+    def _conversions(self) -> None:
+        """The conversion rules each contact met."""
+        found: dict[int, set[int]] = defaultdict(set)
+        for contact_id, rule_id in _ask(_CONVERTED, self.contacts):
+            found[contact_id].add(rule_id)
+        for contact_id, rules_met in found.items():
+            self.contacts[contact_id].converted = frozenset(rules_met)
+
+    def _visits(self) -> None:
+        """The pages each contact saw while they are kept, each with the last time."""
+        found: dict[int, dict[tuple[int, str], datetime]] = defaultdict(dict)
+        for contact_id, monitor_id, url, at in _ask(_PAGES, self.contacts, since=self.now - PAGES_KEPT):
+            found[contact_id][monitor_id, url] = at
+        for contact_id, pages in found.items():
+            self.contacts[contact_id].pages = pages
 
     def _loyalty(self) -> None:
         """Balances of the contacts' cards, and the rewards they collected."""

@@ -20,7 +20,7 @@ from flowserver.domain import beacons, identity, urls
 from flowserver.domain.beacons import Beacon
 from flowserver.extensions import db
 from flowserver.models import Contact, Monitor, PageView, Visit, Visitor, Workspace
-from flowserver.services.engine import events
+from flowserver.services.engine import events, facts
 from flowserver.services.messages import connections
 from flowserver.services.people import crowd
 
@@ -290,7 +290,7 @@ def become(visitor: _Who, contact_id: int) -> None:
 
 # --- keeping little ------------------------------------------------------------------------------------------
 
-KEPT = timedelta(days=180)  # pages and visits
+KEPT = facts.PAGES_KEPT  # pages and visits
 VISITORS_KEPT = timedelta(days=395)
 CHUNK = 1000
 
