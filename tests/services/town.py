@@ -97,8 +97,8 @@ def live(
     }
     now = clock.now()
     flow = Flow(
-        workspace_id=workspace.id, name=name, state="active", trigger_type="list_joined", draft=definition,
-        activated_at=now, updated_at=now,
+        workspace_id=workspace.id, name=name, state="active", trigger_type=definition["trigger"]["type"],
+        draft=definition, activated_at=now, updated_at=now,
     )  # fmt: skip
     db.session.add(flow)
     db.session.flush()
