@@ -48,12 +48,6 @@ class Coupon(WorkspaceRow):
             sqlite_where=sa.text("state = 'issued'"),
         ),
         sa.Index("ix_coupon_contact", "contact_id"),
-        sa.Index(
-            "ix_coupon_enrollment",
-            "enrollment_id",
-            postgresql_where=sa.text("enrollment_id IS NOT NULL"),
-            sqlite_where=sa.text("enrollment_id IS NOT NULL"),
-        ),
     )
 
     campaign_id: Mapped[int] = mapped_column(BigId, sa.ForeignKey("coupon_campaign.id", ondelete="CASCADE"))

@@ -80,13 +80,6 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'issued'"),
     )
     op.create_index("ix_coupon_contact", "coupon", ["contact_id"])
-    op.create_index(
-        "ix_coupon_enrollment",
-        "coupon",
-        ["enrollment_id"],
-        postgresql_where=sa.text("enrollment_id IS NOT NULL"),
-        sqlite_where=sa.text("enrollment_id IS NOT NULL"),
-    )
     op.create_table(
         "coupon_redemption",
         sa.Column("coupon_id", big_id(), nullable=False),

@@ -11,6 +11,7 @@ from flowserver import clock
 from flowserver.models import Enrollment, Event, Flow, FlowStart, Message
 from flowserver.services.engine import engine
 from flowserver.services.messages import leases
+from flowserver.services.shop import coupons
 
 E, M, V = Enrollment.__table__.c, Message.__table__.c, Event.__table__.c
 F, S = Flow.__table__.c, FlowStart.__table__.c
@@ -72,6 +73,7 @@ def _crowd(_):
         ("ix_message_ref", _reported),
         ("ix_flow_starts", _moment),
         ("ix_flow_start_undone", _crowd),
+        ("ix_coupon_expiry", coupons.run_out),
     ],
 )
 def test_a_question_is_answered_by_its_index(db, index, question):

@@ -212,11 +212,11 @@ def delete(campaign_id: int) -> None:
 # --- the pool ------------------------------------------------------------------------------------------
 
 
-def left(campaign_id: int) -> int:
-    """How many codes of the pool nobody has yet."""
+def left(campaign_id: int, most: int = 1_000_000) -> int:
+    """How many codes of the pool nobody has yet, counted up to ``most``."""
     c = Coupon.__table__.c
-    query = sa.select(sa.func.count()).where(c.campaign_id == campaign_id, c.state == "free")
-    return db.session.connection().scalar(query) or 0
+    free = sa.select(c.id).where(c.campaign_id == campaign_id, c.state == "free").limit(most).subquery()
+    return db.session.connection().scalar(sa.select(sa.func.count()).select_from(free)) or 0
 
 
 def note_pool(row: Any, wanting: int = 0) -> None:
@@ -236,7 +236,7 @@ def _pool_trouble(row: Any, wanting: int) -> str:
     """The kind of alert a campaign deserves; "" for none."""
     if row.codes != "pool":
         return ""
-    free = left(row.id)
+    free = left(row.id, max(row.low_at, 1))
     if wanting or not free:
         return "coupons_empty"
     return "coupons_low" if free < row.low_at else ""
