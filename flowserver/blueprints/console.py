@@ -241,9 +241,12 @@ def policy(**changes: str) -> str:
     return "; ".join(f"{name} {value}" for name, value in merged.items())
 
 
+_POLICY = policy()
+
+
 def _headers(response: Response) -> Response:
     defaults = {
-        "Content-Security-Policy": policy(),
+        "Content-Security-Policy": _POLICY,
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "same-origin",
         "Permissions-Policy": "camera=(), microphone=(), geolocation=()",

@@ -98,9 +98,24 @@ def json_object() -> dict[str, Any]:
     return found
 
 
+_NO_BRACKET = bytes(set(range(256)) - set(b"{}[]"))
+
+
+def _is_flat(raw: bytes) -> bool:
+    """Whether nothing is nested too deep, found by taking away what is closed, level by level; no says nothing."""
+    if raw.count(b"{") + raw.count(b"[") <= DEEPEST:
+        return True
+    left = raw.translate(None, _NO_BRACKET)
+    for _level in range(DEEPEST):
+        left = left.replace(b"{}", b"").replace(b"[]", b"")
+        if not left:
+            return True
+    return False
+
+
 def _check_shape(raw: bytes, found: Any) -> None:
     """Refuse what no database takes, and what is nested beyond reason. Looks closely only where there is a sign of it."""
-    if b"\\u0000" not in raw and raw.count(b"{") + raw.count(b"[") <= DEEPEST:
+    if b"\\u0000" not in raw and _is_flat(raw):
         return
     waiting: list[tuple[str, int, Any]] = [("", 1, found)]
     while waiting:

@@ -10,7 +10,7 @@ from flowserver.blueprints.api.kit import ID, Resource
 from flowserver.blueprints.api.schemas import events as schemas
 from flowserver.services.people import sales
 
-resource = Resource("Carts", 92, "Shopping carts. Report them as events of the type `cart_updated`.")
+resource = Resource("Carts", 92, "Shopping carts. Report them as events of the type `cart_updated`.", part="events")
 
 EXAMPLE = {
     "id": 4,

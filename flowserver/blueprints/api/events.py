@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from typing import Any
 
-from flowserver.blueprints.api import paging, problems
-from flowserver.blueprints.api.kit import Resource
-from flowserver.blueprints.api.schemas import events as schemas
-from flowserver.services.people import reported
+from flask import g, request
 
-resource = Resource("Events", 90, "What happens to contacts: reported by your systems, and recorded by flowserver.")
+from flowserver.blueprints.api import paging, problems
+from flowserver.blueprints.api.body import json_object
+from flowserver.blueprints.api.kit import CLIENT, Resource, respond, secret_sent
+from flowserver.blueprints.api.schemas import events as schemas
+from flowserver.services.people import reported, together
+
+resource = Resource(
+    "Events", 90, "What happens to contacts: reported by your systems, and recorded by flowserver.", part="events"
+)
 
 EXAMPLE = {
     "id": 812,
@@ -36,9 +42,42 @@ def show(row: Any) -> dict[str, Any]:
     }
 
 
+# --- the short way -----------------------------------------------------------------------------------------
+
+FEW_BYTES = 64 * 1024
+
+
+def _shortcut(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Take a single event of a known key together with those that come at the same moment."""
+
+    @wraps(view)
+    def found(*args: Any, **kwargs: Any) -> Any:
+        taken = _together()
+        return view(*args, **kwargs) if taken is None else respond(answer([taken]))
+
+    return found
+
+
+def _together() -> reported.Taken | None:
+    special = "Idempotency-Key" in request.headers or CLIENT in request.headers
+    if special or not 0 < (request.content_length or 0) <= FEW_BYTES:
+        return None
+    secret = secret_sent()
+    door = together.door(secret) if secret else None
+    if door is None:
+        g.new_key = secret
+        return None
+    raw = schemas.usual(json_object())
+    return None if raw is None else together.take(door, raw)
+
+
+# --- reporting ---------------------------------------------------------------------------------------------
+
+
 @resource.writes(
     "POST",
     "/events",
+    shortcut=_shortcut,
     takes=schemas.EventsIn,
     body_example={
         "type": "purchase",
@@ -83,7 +122,10 @@ def report_events(body: Mapping[str, Any]) -> Any:
     """
     if "events" in body:
         return answer(reported.take_many(body["events"]))
-    return answer([reported.take(body)])
+    taken = reported.take(body)
+    if g.get("new_key") and not g.caller.agency:
+        together.remember(g.new_key, g.caller.key_id)
+    return answer([taken])
 
 
 def answer(outcomes: Sequence[reported.Taken]) -> dict[str, Any]:

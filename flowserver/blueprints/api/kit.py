@@ -114,6 +114,7 @@ class Resource(flask_smorest.Blueprint):
         anywhere: bool = False,
         uploads: str = "",
         media: str = JSON,
+        shortcut: Callable[[View], View] | None = None,
     ) -> Callable[[View], View]:
         """Register a view.
 
@@ -122,7 +123,8 @@ class Resource(flask_smorest.Blueprint):
         ``body_example`` is one; the view gets them as ``query`` and ``body``. ``tagged``: answers with an ETag. ``if_match``: the view calls
         :func:`unchanged`. ``conflicts``: may answer 409 of its own, ``gone``: 410. ``anywhere``: keys of the agency need not name a
         client. ``uploads``: an example of the CSV file the body may be instead (:func:`body.upload`). ``media``: the
-        answer's content type where it is not JSON; the view answers with a response.
+        answer's content type where it is not JSON; the view answers with a response. ``shortcut`` wraps everything: a
+        quicker way for what is usual, which leaves all else to the way it wraps.
         """
 
         def register(view: View) -> View:
@@ -142,7 +144,7 @@ class Resource(flask_smorest.Blueprint):
                 found = self.alt_response(code, response=HTTPStatus(code).name)(found)
             notes = {openapi.IF_MATCHES: if_match, openapi.PART: self.part, openapi.UPLOADS: uploads}
             found = self.doc(operationId=_camel(view.__name__), **notes)(found)
-            self.route(rule, methods=[method])(found)
+            self.route(rule, methods=[method])(shortcut(found) if shortcut is not None else found)
             return view
 
         return register
@@ -181,7 +183,7 @@ def behind_door(view: View, part: str, verb: str, anywhere: bool = False, upload
 
 def enter(part: str, verb: str, anywhere: bool = False) -> None:
     """Open the client of the request's key. Raises 401 for a key that does not work, 403 for one without the scope."""
-    secret = _secret()
+    secret = secret_sent()
     named = request.headers.get(CLIENT, "").strip().lower()
     call = api_access.Call(request.method, request.path, named, writes=verb != "read", anywhere=anywhere)
     caller = api_access.enter(secret, call) if secret else None
@@ -197,13 +199,14 @@ def enter(part: str, verb: str, anywhere: bool = False) -> None:
     g.caller = caller
 
 
-def _secret() -> str:
+def secret_sent() -> str:
+    """The secret the request shows; "" for none."""
     given = request.authorization
     return given.token or "" if given and given.type == "bearer" else ""
 
 
 def _who() -> str:
-    secret = _secret()
+    secret = secret_sent()
     return _hash(secret) if secret else get_remote_address()
 
 

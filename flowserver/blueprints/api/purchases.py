@@ -10,7 +10,9 @@ from flowserver.blueprints.api.kit import ID, Resource
 from flowserver.blueprints.api.schemas import events as schemas
 from flowserver.services.people import sales
 
-resource = Resource("Purchases", 91, "Orders that were paid. Report them as events of the type `purchase`.")
+resource = Resource(
+    "Purchases", 91, "Orders that were paid. Report them as events of the type `purchase`.", part="events"
+)
 
 EXAMPLE = {
     "id": 12,

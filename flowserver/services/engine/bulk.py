@@ -19,7 +19,7 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.compiler import compiles
 
 from flowserver.extensions import Base, UtcDateTime
@@ -58,13 +58,12 @@ def insert_new(connection: sa.Connection, table: str, columns: tuple[str, ...], 
 def insert_returning(
     connection: sa.Connection, table: sa.Table, columns: tuple[str, ...], rows: Rows, returning: tuple[str, ...]
 ) -> list[tuple[Any, ...]]:
-    """Insert rows and leave out those whose unique key is taken. Returns ``returning`` of those that went in."""
+    """Insert rows and leave out those whose unique key is taken. Returns ``returning`` of those that went in: numbers
+    and texts, as the driver gives them."""
     if not rows:
         return []
-    make = postgresql.insert if is_postgres(connection) else sqlite.insert
-    statement: Any = make(table).on_conflict_do_nothing().returning(*(table.c[name] for name in returning))
-    given = [dict(zip(columns, row, strict=True)) for row in rows]
-    return [tuple(row) for row in connection.execute(statement, given)]
+    make = _pg_insert_returning if is_postgres(connection) else _lite_insert_returning
+    return make(connection, table.name, columns, rows, _names(returning))
 
 
 def lock_name(connection: sa.Connection, number: int, shared: bool = False) -> None:
@@ -275,6 +274,37 @@ def _update_arrays(connection: sa.Connection, table: str, columns: tuple[str, ..
         return int(cursor.rowcount)
 
 
+def _pg_insert_returning(
+    connection: sa.Connection, table: str, columns: tuple[str, ...], rows: Rows, returning: str
+) -> list[tuple[Any, ...]]:
+    """One statement for any number of rows: columns travel as JSON lists of texts, as in :func:`_update_arrays`."""
+    values: list[tuple[str, Any]] = []
+    sources: list[str] = []
+    given: list[str] = []
+    for column, found in zip(columns, zip(*rows, strict=True), strict=True):
+        kind = _pg_type(table, column)
+        texts = found if kind == "text" else _pg_texts(_column(table, column).type, found)
+        if texts.count(texts[0]) == len(texts):
+            values.append((f"%s::{kind}", texts[0]))
+        else:
+            values.append((f"v.c{len(sources)}::{kind}", None))
+            sources.append("json_array_elements_text(%s::json)")
+            given.append(_json(texts))
+    fixed = [text for source, text in values if source.startswith("%s")]
+    if sources:
+        from_ = f"ROWS FROM ({', '.join(sources)}) v({', '.join(f'c{n}' for n in range(len(sources)))})"
+    else:  # one row, or several alike, of which the unique key lets one in
+        from_ = "(SELECT 1) v"
+    names = _names([_column_name(table, column) for column in columns])
+    with _cursor(connection) as cursor:
+        cursor.execute(
+            f"INSERT INTO {_quoted(table)} ({names}) SELECT {', '.join(source for source, _ in values)} FROM {from_}"
+            f" ON CONFLICT DO NOTHING RETURNING {returning}",
+            [*fixed, *given],
+        )
+        return list(cursor.fetchall())
+
+
 def _pg_texts(kind: sa.types.TypeEngine[Any], values: Column) -> list[str | None]:
     """Values as PostgreSQL reads them from text; ``None`` stays."""
     if isinstance(kind, sa.JSON):
@@ -352,6 +382,22 @@ def _lite_insert(connection: sa.Connection, table: str, columns: tuple[str, ...]
             cursor.executemany(start + row + end, given[whole:])
             count += cursor.rowcount
     return count
+
+
+def _lite_insert_returning(
+    connection: sa.Connection, table: str, columns: tuple[str, ...], rows: Rows, returning: str
+) -> list[tuple[Any, ...]]:
+    """As many rows with each statement as it takes values."""
+    start, row = f"INSERT INTO {_quoted(table)} ({_names(columns)}) VALUES ", f"({', '.join('?' * len(columns))})"
+    given = list(_lite(table, columns, rows))
+    many = max(1, MOST_VALUES // len(columns))
+    found: list[tuple[Any, ...]] = []
+    with closing(_cursor(connection)) as cursor:
+        for at in range(0, len(given), many):
+            part = given[at : at + many]
+            statement = f"{start}{', '.join([row] * len(part))} ON CONFLICT DO NOTHING RETURNING {returning}"
+            found += cursor.execute(statement, list(chain.from_iterable(part))).fetchall()
+    return found
 
 
 def _many(connection: sa.Connection, statement: str, rows: Iterable[Sequence[Any]]) -> int:

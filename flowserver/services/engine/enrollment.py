@@ -97,17 +97,19 @@ def _listening(workspaces: set[int], types: set[str], handed: set[int]) -> Seque
     names = [name for name, trigger in triggers().items() if types & set(trigger.listens_to)]
     if not names and not handed:
         return []
-    query = sa.select(_F.id, _F.workspace_id, _F.version_id, _F.activated_at, _F.state, _F.existing_after).where(
-        bulk.ids_in(_F.workspace_id, workspaces),
-        sa.or_(_F.trigger_type.in_(names), bulk.ids_in(_F.id, handed)) if handed else _F.trigger_type.in_(names),
-        _F.version_id.is_not(None),
-        OPEN,
-    )
-    return db.session.connection().execute(query).all()
+    given = {"ids": workspaces, "texts": names}
+    if not handed:
+        return db.session.connection().execute(_LISTENING, given).all()
+    return db.session.connection().execute(_LISTENING_OR_HANDED, {**given, "handed": handed}).all()
 
 
 # Whether people may enter: not while a person has paused the flow, but while the engine has, which gives its reason.
 OPEN = sa.and_(~_F.closed, sa.or_(_F.state == "active", sa.and_(_F.state == "paused", _F.pause_reason != "")))
+_FLOWS = sa.select(_F.id, _F.workspace_id, _F.version_id, _F.activated_at, _F.state, _F.existing_after).where(
+    bulk.ids_named(_F.workspace_id), _F.version_id.is_not(None), OPEN
+)
+_LISTENING = _FLOWS.where(bulk.texts_named(_F.trigger_type))
+_LISTENING_OR_HANDED = _FLOWS.where(sa.or_(bulk.texts_named(_F.trigger_type), bulk.ids_named(_F.id, "handed")))
 
 
 def enter(flow: Any, compiled: Compiled, events: Sequence[Any], now: datetime) -> int:

@@ -81,9 +81,12 @@ def record_many(events: Sequence[NewEvent], locked: bool = False) -> list[NewEve
 
 def _follow(fresh: Sequence[NewEvent], now: datetime) -> None:
     """What follows from new events, in the transaction that wrote them. Their contacts are locked."""
-    leaving.follow(fresh, now)
+    if not fresh:
+        return
+    runs = leaving.live({event.contact_id for event in fresh})
+    leaving.follow(fresh, runs, now)
     enrollment.match(fresh, now)
-    wake_waiting(fresh, now)
+    wake_waiting([event for event in fresh if event.contact_id in {run.contact_id for run in runs if run.awaits}], now)
     for listens_to, react in reactions():
         concerned = [event for event in fresh if event.type in listens_to]
         if concerned:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,11 +21,19 @@ from flowserver.services.engine import bulk, engine, flow_state
 log = structlog.get_logger()
 
 _E = Enrollment.__table__.c
+_LIVE = sa.select(
+    *(_E.id, _E.contact_id, _E.version_id, _E.data, _E.event_key, _E.triggered_at, _E.entered_at, _E.awaits)
+).where(bulk.ids_named(_E.contact_id), _E.due_at.is_not(None))
 _ENDED = {"due_at": None, "held": False, "awaits": None}
 
 
-def follow(events: Sequence[Any], now: datetime) -> int:
-    """End the runs that these events end, in every flow their contacts are in; returns how many. The caller commits.
+def live(contact_ids: Collection[int]) -> Sequence[Any]:
+    """Every run these contacts are in, with what it waits for (``awaits``)."""
+    return db.session.connection().execute(_LIVE, {"ids": contact_ids}).all()
+
+
+def follow(events: Sequence[Any], runs: Sequence[Any], now: datetime) -> int:
+    """End the runs that these events end, of the :func:`live` ones of their contacts; how many. The caller commits.
 
     A run that waits to start is undone by what its starting point says; any run ends with its flow's goal or exit. The
     event that started a run does not end it. The contacts are locked.
@@ -33,11 +41,8 @@ def follow(events: Sequence[Any], now: datetime) -> int:
     by_contact: dict[int, list[Any]] = defaultdict(list)
     for event in events:
         by_contact[event.contact_id].append(event)
-    query = sa.select(_E.id, _E.contact_id, _E.version_id, _E.data, _E.event_key, _E.triggered_at, _E.entered_at).where(
-        bulk.ids_in(_E.contact_id, by_contact), _E.due_at.is_not(None)
-    )
     ends: dict[tuple[str, str | None, str | None], list[int]] = defaultdict(list)
-    for run in db.session.connection().execute(query).all():
+    for run in runs:
         flow = _flow(run.version_id)
         end = _end_of(flow, run, by_contact[run.contact_id], now) if flow is not None else None
         if end is not None:

@@ -50,7 +50,7 @@ class Taken:
 
 def take(raw: Mapping[str, Any]) -> Taken:
     """Take one report, as :func:`flowserver.domain.reported.read` reads it. Commits. Raises :class:`Invalid` by path."""
-    found = _write([rules.read(raw, clock.now(), house())])[0]
+    found = write([rules.read(raw, clock.now(), house())])[0]
     if found.result == "refused":
         db.session.rollback()
         raise Invalid(found.errors)
@@ -106,12 +106,12 @@ def _safely(chunk: Sequence[Report | Invalid]) -> list[Taken]:
     """Write a chunk; once more where another request with the same people held what we needed, and we what it did."""
     try:
         with db.session.begin_nested():
-            return _write(chunk)
+            return write(chunk)
     except OperationalError as error:
         if getattr(error.orig, "sqlstate", "") != "40P01":
             raise
     with db.session.begin_nested():
-        return _write(chunk)
+        return write(chunk)
 
 
 @dataclass(slots=True, eq=False)
@@ -125,7 +125,7 @@ class _Row:
     errors: Mapping[str, Any] | None = None
 
 
-def _write(chunk: Sequence[Report | Invalid]) -> list[Taken]:
+def write(chunk: Sequence[Report | Invalid]) -> list[Taken]:
     """Write a chunk in the caller's transaction. Always people first, then orders, events, carts: nobody waits in a ring."""
     rows = [one if isinstance(one, Invalid) else _Row(one) for one in chunk]
     made = _meet(_open(rows))

@@ -489,3 +489,73 @@ def test_a_key_needs_the_scope(app, workspace, db, scope):
     api = Api(app, api_keys.make(workspace.id, "x", [scope])[1])
     assert report(api).status_code == (403 if scope == "read" else 200)
     assert api.get("/events").status_code == (403 if scope == "write" else 200)
+
+
+# --- the short way -----------------------------------------------------------------------------------------
+
+
+def test_what_is_read_by_hand_is_what_the_schema_reads():
+    from flowserver.blueprints.api.schemas import events as schemas
+
+    schema, tried = schemas.EventIn(), 0
+    sound = {
+        "type": "x",
+        "contact": {"id": 1, "email": "a@x.example", "phone": "1", "external_id": "s"},
+        "occurred_at": "2026-05-04T09:00:00+02:00",
+        "id": "e",
+        "properties": {"a": [1]},
+    }
+    odd = [None, True, 0, -1, 2**63, 1.5, "", " ", "x" * 61, "x" * 101, "x" * 321, [], {}, "2026-05-04T09:00:00"]
+    odd += ["2026-05-04", "2026-05-04T09:00:00Z", "1969-01-01T00:00:00Z", "2201-01-01T00:00:00Z", "2026-W19-1T09:00+01"]
+    cases = [sound, {}, {"type": "x"}, None, [], "x", {**sound, "colour": 1}, {**sound, "contact": {"name": "x"}}]
+    cases += [{**sound, name: value} for name in sound for value in odd]
+    cases += [{key: value for key, value in sound.items() if key != name} for name in sound]
+    cases += [{**sound, "contact": {name: value}} for name in sound["contact"] for value in odd]
+    for case in cases:
+        found = schemas.usual(case)
+        if found is not None:
+            assert found == schema.load(case), case
+            tried += 1
+    assert tried > 40 and schemas.usual(sound) == schema.load(sound)
+
+
+def test_a_key_that_was_revoked_or_narrowed_a_moment_ago_reports_nothing(api, db, workspace, other):
+    from flowserver.models import ApiKey
+    from flowserver.services.accounts import api_keys
+
+    for _ in range(2):
+        assert report(api).json["accepted"] == 1
+    key = db.session.scalar(sa.select(ApiKey))
+    key.scopes = ["read"]
+    db.session.commit()
+    assert report(api).status_code == 403
+    key.scopes = ["events:write"]
+    db.session.commit()
+    for _ in range(2):
+        assert report(api).json["accepted"] == 1
+    api_keys.revoke(key.id)
+    assert report(api).status_code == 401
+    assert count(db, Event, Event.type == "test_drive_booked") == 4
+
+
+def test_the_use_of_a_key_is_noted_once_a_minute(api, db, clock):
+    from flowserver.models import ApiKey
+
+    used = []
+    for _ in range(4):
+        report(api)
+        used.append(db.session.scalar(sa.select(ApiKey.last_used_at)) - clock.now)
+        clock.forward(seconds=40)
+    assert [moment.total_seconds() for moment in used] == [0, -40, 0, -40]
+
+
+def test_a_single_event_of_a_known_key_is_answered_like_the_first(api, stranger, db):
+    api.post("/contacts", ADA)
+    answers = [report(api, type_="note", id=str(n), properties={"n": n}).json for n in range(3)]
+    assert answers[0] == answers[1] == answers[2]
+    assert report(api, id="1").json["repeated"] == 1
+    refused = report(api, contact={"id": 10**9})
+    assert refused.status_code == 422 and list(refused.json["errors"]) == ["contact.id"]
+    assert report(api, contact={"phone": "333 123 4567"}).json["accepted"] == 1
+    for _ in range(2):
+        assert report(stranger, id="1").json["data"][0]["new_contact"] == (_ == 0)
