@@ -6,9 +6,11 @@ import html
 import re
 
 import pytest
+import sqlalchemy as sa
 
 from flowserver.models import ContactList, Flow
 from flowserver.services.flows import flows
+from flowserver.services.people import fields
 
 ROOT = "/c/caffe-lume/flows"
 
@@ -86,6 +88,33 @@ def test_the_wizard_makes_a_draft_and_opens_its_steps(bobs, newsletter, db):
     page = words(bobs.get(answer.headers["Location"]))
     assert "When a contact joins the list Newsletter" in page
     assert "Wait 10 minutes" in page
+
+
+def test_the_wizard_asks_for_a_value_as_the_field_needs_it(bobs, workspace, db):
+    for label, kind, choices in (("Roast", "choice", ["Light", "Dark"]), ("Visits", "number", [])):
+        fields.add(label=label, type=kind, choices=choices)
+    page = "/c/caffe-lume/flows/new/field_value"
+    data = {
+        "name": "Roast",
+        "field": "roast",
+        "operator": "equals",
+        "wait-amount": "0",
+        "wait-unit": "days",
+        "reentry": "once",
+    }
+    shown = bobs.post(page, data={**data, "act": "type"})
+    assert shown.status_code == 200 and '<option value="Dark">' in shown.text and 'value="Roast"' in shown.text
+    refused = bobs.post(page, data={**data, "field": "visits", "value": "many", "include_existing": "y"})
+    assert (
+        refused.status_code == 422
+        and "Write a number, like 12 or 3.5" in refused.text
+        and 'value="many"' in refused.text
+    )
+    assert bobs.post(page, data={**data, "value": "Dark"}).status_code == 303
+    flow = db.session.scalars(sa.select(Flow)).one()
+    assert flow.draft["trigger"]["value"] == "Dark" and flow.draft["trigger"]["include_existing"] is False
+    edited = bobs.get(f"{ROOT}/{flow.id}/start")
+    assert '<option value="Dark" selected>' in edited.text
 
 
 @pytest.mark.parametrize(

@@ -234,9 +234,10 @@ def test_a_rule_that_changes_leaves_what_it_brought(workspace, ada):
 # --- opens and clicks ---------------------------------------------------------------------------------------
 
 
-def mail_to(workspace, ada):
+def mail_to(workspace, ada, text="Hi"):
     """A sent message of a flow, as reports see it."""
-    flow = town.live(workspace, {**town.MAIL, "key": "hello"}, list=town.a_list(workspace))
+    body = [{"type": "text", "text": text}]
+    flow = town.live(workspace, {**town.MAIL, "key": "hello", "body": body}, list=town.a_list(workspace))
     town.join(int(flow.draft["trigger"]["list"]), [ada])
     engine.advance()
     return town.messages()[0]
@@ -264,6 +265,27 @@ def test_an_open_by_a_machine_brings_points_only_where_the_client_counts_them(wo
     token = connections.signer().sign(mail.TRACK, str(row.id))
     tracking.open(token, Visitor(at=clock.now, agent="Mozilla/5.0"))  # Apple's privacy protection
     assert score_of(ada) == points
+
+
+def test_points_for_clicks_that_a_scanner_made_are_taken_back(workspace, ada, clock):
+    """Its first clicks look like a person's until the others follow; the points do not stay, and may come again."""
+    rule("email_clicked", 10, frequency="once")
+    rule("email_opened", 1)
+    links = "[a](https://x.example/a) [b](https://x.example/b) [c](https://x.example/c)"
+    row = mail_to(workspace, ada, links)
+    row.state, row.accepted_at = "accepted", clock.now
+    db.session.commit()
+    clock.forward(hours=1)
+    token = connections.signer().sign(mail.TRACK, str(row.id))
+    totals = []
+    for link in range(3):
+        tracking.click(token, link, Visitor(at=clock.now, agent="Mozilla/5.0 Firefox/140.0", by_hand=True))
+        totals.append(score_of(ada))
+        clock.forward(seconds=1)
+    assert totals == [11, 11, 0]
+    assert sorted(entry.points for entry in scores.ledger(ada)) == [-11, 1, 10]
+    happens(workspace, ada, "email_clicked", "3:hello", key="another")
+    assert score_of(ada) == 10
 
 
 # --- flows that start with a score --------------------------------------------------------------------------

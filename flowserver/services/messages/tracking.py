@@ -21,7 +21,7 @@ from flowserver.models import Contact, ContactList, Engagement, Enrollment, Memb
 from flowserver.models.messages import TO_CONTACTS
 from flowserver.services.engine import events, leaving
 from flowserver.services.messages import connections, envelopes, outcomes
-from flowserver.services.people import consents, lists
+from flowserver.services.people import consents, lists, scores
 from flowserver.services.site import recognition
 from flowserver.text import N_
 
@@ -201,6 +201,10 @@ def _judge_again(row: Any, ids: Sequence[int]) -> None:
     if "click" not in kinds:
         values: dict[str, Any] = {"clicked_at": None, **({} if "open" in kinds else {"opened_at": None})}
         db.session.execute(sa.update(Message.__table__).where(_M.id == row.id).values(**values))
+        if row.contact_id is not None:
+            words = ("email_clicked",) if "open" in kinds else ("email_clicked", "email_opened")
+            keys = [f"message:{row.id}:{word}" for word in words]
+            scores.take_back(row.contact_id, keys, str(N_("A mail scanner had clicked, not the contact")))
 
 
 # --- leaving and choosing --------------------------------------------------------------------------------------

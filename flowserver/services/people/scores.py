@@ -48,6 +48,24 @@ def change(contact_id: int, points: int, reason: str = "", *, at: datetime | Non
     return int(new.score)
 
 
+def take_back(contact_id: int, event_keys: Sequence[str], reason: str) -> int:
+    """Take back what rules gave for events that turned out to be none; how many points. In the caller's transaction.
+
+    The ledger keeps both movements. What a rule could give only once it can give again.
+    """
+    mine = sa.select(ScoreEntry).where(
+        ScoreEntry.contact_id == contact_id, ScoreEntry.event_key.in_(event_keys), ScoreEntry.slot.is_not(None)
+    )
+    given = list(db.session.scalars(mine.with_for_update()))
+    for entry in given:
+        entry.slot = None
+    db.session.flush()
+    points = sum(entry.points for entry in given)
+    if points:
+        change(contact_id, -points, reason)
+    return points
+
+
 # --- explaining the total ------------------------------------------------------------------------------------
 
 
