@@ -82,6 +82,7 @@ class Program:
     """One ``python -m flowserver …`` with its lines."""
 
     def __init__(self, *words: str, env: dict[str, str], fds: tuple[int, ...] = ()):
+        self.env = env
         self.process = subprocess.Popen(
             [sys.executable, "-m", "flowserver", *words],
             env={**{key: value for key, value in os.environ.items() if key not in UNSET}, **env},

@@ -285,6 +285,8 @@ def publish(flow_id: int, user_id: int | None = None, include_existing: bool | N
     )  # fmt: skip
     db.session.add(version)
     db.session.flush()
+    if flow.broken:
+        flow_state.resolve_alerts(flow.workspace_id, f"flow:{flow.id}")
     flow.draft, flow.version_id, flow.draft_changed, flow.broken = draft, version.id, False, ""
     flow.updated_at = version.created_at
     if first:
