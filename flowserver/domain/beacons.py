@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from flowserver.domain import urls
+from flowserver.domain import reported, urls
 from flowserver.domain.steps import EVENTS
 
 MOST_BYTES = 8 * 1024
@@ -93,9 +93,12 @@ def _seconds(value: Any) -> int:
 
 
 def event_name(value: Any) -> str:
-    """The name of a custom event; "" for one that is none, or a word of ours: nobody may claim that a mail was opened."""
-    good = isinstance(value, str) and _NAME.fullmatch(value) and value not in EVENTS
-    return value if good else ""
+    """The word of a custom event (``Order placed`` → ``order_placed``).
+
+    "" for one that is none, or a word of ours: nobody may claim that a mail was opened.
+    """
+    word = re.sub(r"[\s:-]+", "_", value.strip().lower()) if isinstance(value, str) else ""
+    return word if reported.WORD.fullmatch(word) and word not in EVENTS else ""
 
 
 def _properties(value: Any) -> dict[str, Any]:

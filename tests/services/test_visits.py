@@ -258,9 +258,9 @@ def test_a_page_counts_only_after_the_minimum_stay(page, site, marta, clock, cli
 
 
 def test_a_custom_event_of_somebody_we_know_is_an_event_of_its_own_name(page, marta):
-    page.track("roast_chosen", roast="dark")
+    page.track("Roast chosen", roast="dark")
     assert told("roast_chosen") == []
-    known(page, marta).track("roast_chosen", roast="dark", cups=2, url="https://evil.example")
+    known(page, marta).track("Roast chosen", roast="dark", cups=2, url="https://evil.example")
     data = told("roast_chosen")[0][1]
     assert (data["roast"], data["cups"], data["url"], data["monitor"]) == ("dark", 2, f"{SHOP}/", "Shop")
 
@@ -335,3 +335,11 @@ def test_a_landing_by_an_ad_starts_its_flow(page, site, marta):
     assert runs(flow) == []
     page.look("/?gclid=Cj0K&utm_campaign=Spring")
     assert [run.data["gclid"] for run in runs(flow)] == ["Cj0K"]
+
+
+def test_a_custom_event_of_the_site_starts_the_flow_of_its_word(page, marta):
+    flow = live({"type": "custom_event", "event": "roast_chosen", "property": "roast", "value": "dark"}, "Roast")
+    known(page, marta).track("roast_chosen", roast="light")
+    assert runs(flow) == []
+    page.track("roast_chosen", roast="dark")
+    assert [run.data["roast"] for run in runs(flow)] == ["dark"]

@@ -31,6 +31,7 @@ MONITOR = {
     "script": "https://flow.agency.example/t/5f0c9a1e2b3d4c6f.js",
     "verified_at": "2026-05-04T09:12:00Z",
     "created_at": "2026-05-04T09:00:00Z",
+    "updated_at": "2026-05-04T09:12:00Z",
 }
 ORDER_RULE = {
     "id": 1,
@@ -43,6 +44,7 @@ ORDER_RULE = {
     "amount": 12.5,
     "enabled": True,
     "created_at": "2026-05-04T09:00:00Z",
+    "updated_at": "2026-05-04T09:00:00Z",
 }
 CONVERSION = {
     "id": 3,
@@ -54,6 +56,7 @@ CONVERSION = {
     "source": "api",
     "url": "",
     "undone_at": None,
+    "updated_at": "2026-05-04T09:00:00Z",
 }
 SEEN = {
     "id": 9,
@@ -71,18 +74,18 @@ SEEN = {
 
 def show_monitor(row: Any) -> dict[str, Any]:
     """A site as the API shows it."""
-    kept = ("id", "name", "ask_consent", "enabled", "verified_at", "created_at")
+    kept = ("id", "name", "ask_consent", "enabled", "verified_at", "created_at", "updated_at")
     script = current_app.extensions["config"].url + url_for("collect.script", public_id=row.public_id)
     more = {"domains": list(row.domains), "key": row.public_id, "script": script}
     return {**{name: getattr(row, name) for name in kept}, **more}
 
 
 @resource.reads(
-    "/monitors", query=paging.PageQuery, shows=schemas.MonitorPage, example={"data": [MONITOR], "next": None}
+    "/monitors", query=paging.SyncQuery, shows=schemas.MonitorPage, example={"data": [MONITOR], "next": None}
 )
 def list_monitors(query: Mapping[str, Any]) -> Any:
     """List the sites."""
-    return paging.page(listing.monitors(query["cursor"], query["limit"]), show_monitor)
+    return paging.page(listing.monitors(query["cursor"], query["limit"], query.get("updated_since")), show_monitor)
 
 
 @resource.writes(
@@ -186,7 +189,7 @@ def show_rule(row: Any) -> dict[str, Any]:
     """A conversion rule as the API shows it."""
     shown = conversions.shown(row)
     shown["monitor_id"] = shown.pop("monitor")
-    return {"id": row.id, **shown, "created_at": row.created_at}
+    return {"id": row.id, **shown, "created_at": row.created_at, "updated_at": row.updated_at}
 
 
 def _asked(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,11 +200,11 @@ def _asked(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @resource.reads(
-    "/conversion-rules", query=paging.PageQuery, shows=schemas.RulePage, example={"data": [ORDER_RULE], "next": None}
+    "/conversion-rules", query=paging.SyncQuery, shows=schemas.RulePage, example={"data": [ORDER_RULE], "next": None}
 )
 def list_conversion_rules(query: Mapping[str, Any]) -> Any:
     """List the conversion rules."""
-    return paging.page(listing.rules(query["cursor"], query["limit"]), show_rule)
+    return paging.page(listing.rules(query["cursor"], query["limit"], query.get("updated_since")), show_rule)
 
 
 @resource.writes(
@@ -261,7 +264,7 @@ def delete_conversion_rule(conversion_rule_id: int) -> None:
 
 def show_conversion(row: Any) -> dict[str, Any]:
     """A conversion as the API shows it."""
-    kept = ("id", "rule_id", "contact_id", "at", "source", "url", "undone_at")
+    kept = ("id", "rule_id", "contact_id", "at", "source", "url", "undone_at", "updated_at")
     amount = None if row.amount_cents is None else row.amount_cents / 100
     return {**{name: getattr(row, name) for name in kept}, "amount": amount, "key": row.dedupe_key}
 
@@ -275,7 +278,11 @@ def show_conversion(row: Any) -> dict[str, Any]:
 def list_conversions(query: Mapping[str, Any]) -> Any:
     """List the conversions, those that were undone too."""
     found = listing.conversions(
-        query["cursor"], query["limit"], rule_id=query.get("rule"), contact_id=query.get("contact")
+        query["cursor"],
+        query["limit"],
+        rule_id=query.get("rule"),
+        contact_id=query.get("contact"),
+        updated_since=query.get("updated_since"),
     )
     return paging.page(found, show_conversion)
 

@@ -218,7 +218,7 @@ def _patterns(raw: Any, site: Monitor | None) -> list[str]:
 def _event(raw: Any) -> str:
     name = beacons.event_name(str(raw or "").strip())
     if not name:
-        raise Invalid(N_("Enter the name the site's script gives the event, in letters, digits and _ . : -"))
+        raise Invalid(N_("Enter the name the site's script gives the event, like order_placed"))
     return name
 
 

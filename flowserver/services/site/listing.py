@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,19 +15,30 @@ from flowserver.services.people.browse import Page
 from flowserver.text import N_, Text
 
 
-def monitors(after: int, limit: int) -> Page:
-    """The sites of the client."""
-    return _page(sa.select(Monitor), Monitor.id, after, limit)
+def monitors(after: int, limit: int, updated_since: datetime | None = None) -> Page:
+    """The sites of the client, or those that were changed since."""
+    return _page(_since(Monitor, updated_since), Monitor.id, after, limit)
 
 
-def rules(after: int, limit: int) -> Page:
-    """The conversion rules of the client."""
-    return _page(sa.select(ConversionRule), ConversionRule.id, after, limit)
+def rules(after: int, limit: int, updated_since: datetime | None = None) -> Page:
+    """The conversion rules of the client, or those that were changed since."""
+    return _page(_since(ConversionRule, updated_since), ConversionRule.id, after, limit)
 
 
-def conversions(after: int, limit: int, *, rule_id: int | None = None, contact_id: int | None = None) -> Page:
+def _since(table: Any, moment: datetime | None) -> Any:
+    return sa.select(table).where(table.updated_at >= moment) if moment else sa.select(table)
+
+
+def conversions(
+    after: int,
+    limit: int,
+    *,
+    rule_id: int | None = None,
+    contact_id: int | None = None,
+    updated_since: datetime | None = None,
+) -> Page:
     """Conversions, undone ones too."""
-    query = sa.select(Conversion)
+    query = _since(Conversion, updated_since)
     if rule_id is not None:
         query = query.where(Conversion.rule_id == rule_id)
     if contact_id is not None:

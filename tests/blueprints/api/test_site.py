@@ -28,12 +28,15 @@ def beacon(client, shop, **message):
     assert client.post(f"/t/{shop['key']}", data=body, headers=head).status_code == 204
 
 
-def test_it_makes_changes_and_deletes_sites(api, shop):
+def test_it_makes_changes_and_deletes_sites(api, shop, clock):
     path = f"/monitors/{shop['id']}"
     assert shop["domains"] == ["shop.example"] and shop["script"].endswith(f"/t/{shop['key']}.js")
     assert (shop["ask_consent"], shop["enabled"], shop["verified_at"]) == (False, True, None)
-    assert api.patch(path, {"ask_consent": True}).json == {**shop, "ask_consent": True}
-    assert api.get("/monitors").json["data"] == [{**shop, "ask_consent": True}]
+    clock.forward(minutes=1)
+    changed = {**shop, "ask_consent": True, "updated_at": "2026-05-04T09:01:00Z"}
+    assert api.patch(path, {"ask_consent": True}).json == changed
+    assert api.get("/monitors?updated_since=2026-05-04T09:01:00Z").json["data"] == [changed]
+    assert api.get("/monitors?updated_since=2026-05-04T09:02:00Z").json["data"] == []
     assert api.delete(path).status_code == 204
     problem(api.get(path), 404, "not-found")
 
@@ -96,6 +99,7 @@ def test_a_conversion_is_recorded_once_and_undone(api, ada, clock):
     path = f"/conversions/{first.json['id']}"
     undone = api.post(f"{path}/undo").json
     assert undone["undone_at"] == "2026-05-04T09:00:00Z" and api.get(path).json == undone
+    assert api.get("/conversions?updated_since=2026-05-04T09:00:01Z").json["data"] == []
     assert len(api.get(f"/conversions?rule={rule['id']}&contact={ada['id']}").json["data"]) == 2
     assert api.get("/conversions?contact=999").json["data"] == []
     problem(api.delete(f"/conversion-rules/{rule['id']}"), 409, "conflict")

@@ -47,6 +47,7 @@ class Monitor(fields.Shown):
     script = plain.String(metadata={"description": "Address of the script for its pages."})
     verified_at = plain.DateTime(allow_none=True, metadata={"description": "When the first visit came from it."})
     created_at = plain.DateTime()
+    updated_at = plain.DateTime()
 
 
 class MonitorPage(fields.Shown):
@@ -104,6 +105,7 @@ class Rule(fields.Shown):
     amount = plain.Float(allow_none=True)
     enabled = plain.Boolean()
     created_at = plain.DateTime()
+    updated_at = plain.DateTime()
 
 
 class RulePage(fields.Shown):
@@ -113,7 +115,7 @@ class RulePage(fields.Shown):
     next = plain.String(allow_none=True)
 
 
-class ConversionQuery(paging.PageQuery):
+class ConversionQuery(paging.SyncQuery):
     """Which conversions."""
 
     rule = fields.Count(metadata={"description": "Id of a conversion rule."})
@@ -144,6 +146,7 @@ class Conversion(fields.Shown):
     source = plain.String(metadata={"enum": list(ORIGINS)})
     url = plain.String(metadata={"description": "The page, where a site counted it."})
     undone_at = plain.DateTime(allow_none=True)
+    updated_at = plain.DateTime()
 
 
 class ConversionPage(fields.Shown):
