@@ -279,6 +279,77 @@ def keys_revoke(key_id: int, client: str | None, data: str | None) -> None:
         click.echo(f"The key “{row.name}” opens nothing any more.")
 
 
+@main.group("flows")
+def flow_files() -> None:
+    """Flows as text files: export them, plan what files would change, apply them."""
+
+
+_in = click.option("--client", required=True, metavar="SLUG", help="The client, as in its addresses /c/<slug>/.")
+_files = click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+
+
+@flow_files.command("export")
+@click.argument("names", nargs=-1)
+@click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path), help="Write <name>.yaml files there.")
+@_in
+@_data
+def flows_export(names: tuple[str, ...], folder: Path | None, client: str, data: str | None) -> None:
+    """Print flows (all unless named) as YAML, or write each into a file. The same flow is always the same bytes."""
+    from flowserver.services.accounts.clients import slug_of
+    from flowserver.services.flows import texts
+
+    with _client(client, data), _told():
+        wanted = [(texts.by_name(name).id, name) for name in names] if names else texts.everything()
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
+        for number, (flow_id, name) in enumerate(wanted):
+            text = texts.export(flow_id)
+            if folder:
+                path = folder / f"{slug_of(name)}.yaml"
+                path.write_text(text, "utf-8")
+                click.echo(path)
+            else:
+                click.echo(("---\n" if number else "") + text, nl=False)
+
+
+@flow_files.command("plan")
+@_files
+@_in
+@_data
+def flows_plan(files: tuple[Path, ...], client: str, data: str | None) -> None:
+    """Say what `apply` would change, and who is inside. Changes nothing."""
+    from flowserver.services.flows import texts
+
+    with _client(client, data):
+        for path in files:
+            with _told(f"{path}: "):
+                found = texts.plan(path.read_text("utf-8"))
+            words = {"create": "would be made", "change": "would change", "nothing": "stays as it is"}[found.action]
+            inside = f" ({found.state}, {found.inside} inside)" if found.flow_id else ""
+            click.echo(f"{path}: “{found.name}” {words}{inside}")
+            for line in found.diff:
+                click.echo("  " + line)
+            for finding in found.findings:
+                click.echo(f"  {finding.kind}: {finding.text}")
+
+
+@flow_files.command("apply")
+@_files
+@click.option("--publish", is_flag=True, help="Go live with what is not live yet. People inside finish their version.")
+@_in
+@_data
+def flows_apply(files: tuple[Path, ...], publish: bool, client: str, data: str | None) -> None:
+    """Make the flows of these files, or change the drafts of those that have their names."""
+    from flowserver.services.flows import texts
+
+    with _client(client, data):
+        for path in files:
+            with _told(f"{path}: "):
+                flow, action = texts.apply(path.read_text("utf-8"), publish=publish)
+            done = {"create": "made", "change": "changed", "nothing": "as it was"}[action]
+            click.echo(f"{path}: “{flow.name}” {done}, {flow.state}")
+
+
 @contextmanager
 def _client(slug: str | None, data: str | None) -> Iterator[int | None]:
     """The application with a client opened by its slug; ``None``: with none."""
@@ -297,15 +368,17 @@ def _client(slug: str | None, data: str | None) -> Iterator[int | None]:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _told(where: str = "") -> Iterator[None]:
     """Mistakes of the caller end the command in words, each with its place."""
     try:
         yield
     except Invalid as error:
         lines = [f"{key}: {text}" for key, part in error.messages.items() for text in flat(part)]
-        _fail("\n".join(line.removeprefix("_: ") for line in lines))
+        _fail("\n".join(where + line.removeprefix("_: ") for line in lines))
     except FlowserverError as error:
-        _fail(str(error))
+        _fail(where + str(error))
+    except (OSError, UnicodeDecodeError) as error:
+        _fail(f"{where}{error}")
 
 
 @main.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})

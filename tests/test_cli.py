@@ -249,3 +249,35 @@ def test_keys_are_made_listed_and_revoked(cli):
     assert wrong.returncode == 1 and wrong.stderr.startswith("scopes: ")
     nobody = cli("keys", "list", "--client", "nobody")
     assert nobody.returncode == 1 and "There is no client “nobody”" in nobody.stderr
+
+
+# --- flows as files --------------------------------------------------------------------------------------
+
+FLOW = """format: 1
+name: Hello
+trigger:
+  type: list_joined
+  list: Newsletter
+steps:
+- key: bye
+  type: end
+"""
+
+
+def test_flows_are_planned_applied_and_exported_as_the_same_bytes(cli, tmp_path):
+    assert cli("setup", *ANSWERS, "--password-file", "-", stdin="a long enough password").returncode == 0
+    file, of = tmp_path / "hello.yaml", ("--client", "caffe-lume")
+    file.write_text(FLOW)
+    planned = cli("flows", "plan", str(file), *of)
+    assert planned.returncode == 0 and "“Hello” would be made" in planned.stdout
+    assert "made, draft" in cli("flows", "apply", str(file), *of).stdout
+    first = cli("flows", "export", "Hello", *of).stdout
+    assert cli("flows", "export", "--to", str(tmp_path / "out"), *of).stdout.strip().endswith("hello.yaml")
+    assert (tmp_path / "out" / "hello.yaml").read_text() == first
+    assert "as it was, draft" in cli("flows", "apply", str(tmp_path / "out" / "hello.yaml"), *of).stdout
+    assert cli("flows", "export", "Hello", *of).stdout == first
+    file.write_text(FLOW.replace("Newsletter", "Nothing"))
+    wrong = cli("flows", "apply", str(file), *of)
+    assert wrong.returncode == 1 and f"{file}: trigger.list: " in wrong.stderr
+    missing = cli("flows", "export", "Nobody", *of)
+    assert missing.returncode == 1 and "There is no flow called “Nobody”" in missing.stderr

@@ -13,11 +13,12 @@ from flask_babel import gettext as _
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
+from flowserver.domain import flowtext
 from flowserver.errors import Invalid
 from flowserver.text import N_, Text
 
 MOST_BYTES = 5 * 1024 * 1024
-CSV = "text/csv"
+CSV, YAML = "text/csv", "application/yaml"
 TEXT = {"type": "string"}  # the schema of answers that are no JSON
 DEEPEST = 64  # objects and lists inside one another
 
@@ -51,9 +52,12 @@ def _parts(part: Any) -> Any:
     return part.items() if isinstance(part, dict) else [("_", part)]
 
 
-def most_bytes(uploads: bool) -> int:
-    """How large a body may be; an uploaded file as large as files may be in the console."""
-    g.uploads = uploads and request.mimetype == CSV
+def most_bytes(other: str) -> int:
+    """How large a body may be; an uploaded file as large as files may be in the console.
+
+    ``other``: what this operation takes beside JSON.
+    """
+    g.uploads, g.texts = other == CSV and request.mimetype == CSV, other == YAML
     return int(current_app.extensions["config"].max_upload) if g.uploads else MOST_BYTES
 
 
@@ -84,6 +88,8 @@ def json_object() -> dict[str, Any]:
     if upload() is not None:
         return {}
     raw = request.get_data(cache=True)
+    if raw and g.get("texts") and request.mimetype == YAML:
+        return flowtext.load(raw.decode("utf-8", "replace"))
     if not raw:
         return {}
     if not request.is_json:

@@ -7,10 +7,12 @@ from typing import Any
 
 from flask import url_for
 
+from flowserver.blueprints.api import body as bodies
 from flowserver.blueprints.api import paging
-from flowserver.blueprints.api.kit import ID, Answer, Resource, unchanged
+from flowserver.blueprints.api.kit import ID, Answer, Resource, as_text, unchanged, wants_text
 from flowserver.blueprints.api.schemas import flows as schemas
 from flowserver.blueprints.say import say
+from flowserver.domain import flowtext
 from flowserver.errors import Invalid
 from flowserver.services.flows import checks, flows, hand_starts, recipes
 from flowserver.services.people import browse
@@ -48,6 +50,7 @@ DEFINITION = {
         {"key": "done", "type": "end", "label": "welcomed", "outcome": "positive"},
     ],
 }
+TEXT = flowtext.dump(DEFINITION)
 ROW = {
     "id": 1,
     "name": "Welcome series",
@@ -131,6 +134,7 @@ def list_flows(query: dict[str, Any]) -> Any:
     "/flows",
     takes=schemas.Definition,
     body_example=DEFINITION,
+    uploads=(bodies.YAML, TEXT),
     shows=schemas.Flow,
     example={**EXAMPLE, "state": "draft", "live_version": None, "inside": 0, "activated_at": None},
     status=201,
@@ -146,13 +150,18 @@ def make_flow(body: Mapping[str, Any]) -> Any:
     return Answer(one(made.id), 201, {"Location": url_for(".get_flow", flow_id=made.id)})
 
 
-@resource.reads(ONE, query=schemas.References, shows=schemas.Flow, example=EXAMPLE, tagged=True)
+@resource.reads(
+    ONE, query=schemas.References, shows=schemas.Flow, example=EXAMPLE, tagged=True, also_as=(bodies.YAML, TEXT)
+)
 def get_flow(flow_id: int, query: Mapping[str, Any]) -> Any:
     """Get a flow with its draft's definition.
 
-    The definition comes in its canonical order. What was deleted keeps its id where its name would stand.
+    The definition comes in its canonical order. What was deleted keeps its id where its name would stand. With
+    `Accept: application/yaml` the answer is the definition alone, as text that is the same bytes whenever the flow is
+    the same; it can be sent back as the draft.
     """
-    return one(flow_id, query["references"])
+    found = one(flow_id, query["references"])
+    return as_text(found, flowtext.dump(found["definition"])) if wants_text() else found
 
 
 @resource.writes(
@@ -161,6 +170,7 @@ def get_flow(flow_id: int, query: Mapping[str, Any]) -> Any:
     query=schemas.DraftQuery,
     takes=schemas.Definition,
     body_example=DEFINITION,
+    uploads=(bodies.YAML, TEXT),
     shows=schemas.Flow,
     example=EXAMPLE,
     tagged=True,
@@ -366,12 +376,14 @@ def list_versions(flow_id: int, query: Mapping[str, Any]) -> Any:
     shows=schemas.Version,
     example={"number": 1, "created_at": "2026-05-04T09:05:00Z", "definition": DEFINITION},
     tagged=True,
+    also_as=(bodies.YAML, TEXT),
 )
 def get_version(flow_id: int, number: int, query: Mapping[str, Any]) -> Any:
     """Get a version with its definition.
 
-    Versions never change.
+    Versions never change. With `Accept: application/yaml` the answer is the definition alone, as text.
     """
     row = browse.version(flow_id, number)
     definition = recipes.written(row.definition, by_name=query["references"] == "names")
-    return {"number": row.number, "created_at": row.created_at, "definition": definition}
+    found = {"number": row.number, "created_at": row.created_at, "definition": definition}
+    return as_text(found, flowtext.dump(definition)) if wants_text() else found

@@ -75,7 +75,7 @@ def list_imports(query: Mapping[str, Any]) -> Any:
     query=schemas.ImportOptions,
     takes=schemas.ImportIn,
     body_example=ROWS,
-    uploads=FILE,
+    uploads=(bodies.CSV, FILE),
     shows=schemas.Import,
     example=BEGUN,
     status=202,

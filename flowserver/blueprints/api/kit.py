@@ -45,6 +45,7 @@ LIVE = {
 }  # counts that move by themselves: no change anybody made, but nothing to cache either
 DUMP = orjson.OPT_UTC_Z
 JSON = "application/json"
+AS_TEXT = "-yaml"  # ends the ETag of a definition as text
 View = Callable[..., Any]
 
 
@@ -112,7 +113,8 @@ class Resource(flask_smorest.Blueprint):
         conflicts: bool = False,
         gone: bool = False,
         anywhere: bool = False,
-        uploads: str = "",
+        uploads: tuple[str, str] = ("", ""),
+        also_as: tuple[str, str] = ("", ""),
         media: str = JSON,
         shortcut: Callable[[View], View] | None = None,
     ) -> Callable[[View], View]:
@@ -122,9 +124,10 @@ class Resource(flask_smorest.Blueprint):
         answers of the same shape, ``{status: description}``. ``query``, ``takes``: schemas of address and body, of which
         ``body_example`` is one; the view gets them as ``query`` and ``body``. ``tagged``: answers with an ETag. ``if_match``: the view calls
         :func:`unchanged`. ``conflicts``: may answer 409 of its own, ``gone``: 410. ``anywhere``: keys of the agency need not name a
-        client. ``uploads``: an example of the CSV file the body may be instead (:func:`body.upload`). ``media``: the
-        answer's content type where it is not JSON; the view answers with a response. ``shortcut`` wraps everything: a
-        quicker way for what is usual, which leaves all else to the way it wraps.
+        client. ``uploads``: another content type the body may have, with an example: CSV (:func:`body.upload`) or YAML.
+        ``also_as``: another content type the view can answer with, with an example. ``media``: the answer's content
+        type where it is not JSON; the view answers with a response. ``shortcut`` wraps everything: a quicker way for
+        what is usual, which leaves all else to the way it wraps.
         """
 
         def register(view: View) -> View:
@@ -133,7 +136,7 @@ class Resource(flask_smorest.Blueprint):
                 found = self.arguments(takes, arg_name="body", example=body_example, required=body_required)(found)
             if query is not None:
                 found = self.arguments(query, location="query", arg_name="query")(found)
-            found = behind_door(found, self.part, scope, anywhere, bool(uploads))
+            found = behind_door(found, self.part, scope, anywhere, uploads[0])
             headers = openapi.ETAG if tagged else None
             for code, words in {status: None, **(also or {})}.items():
                 shown = {"schema": shows, "example": example} if code != 204 else {}
@@ -142,7 +145,12 @@ class Resource(flask_smorest.Blueprint):
             problems_of = _problems(rule, scope, takes is not None, query is not None, if_match, conflicts)
             for code in problems_of + ([410] if gone else []):
                 found = self.alt_response(code, response=HTTPStatus(code).name)(found)
-            notes = {openapi.IF_MATCHES: if_match, openapi.PART: self.part, openapi.UPLOADS: uploads}
+            notes = {
+                openapi.IF_MATCHES: if_match,
+                openapi.PART: self.part,
+                openapi.UPLOADS: uploads,
+                openapi.ALSO_AS: also_as,
+            }
             found = self.doc(operationId=_camel(view.__name__), **notes)(found)
             self.route(rule, methods=[method])(shortcut(found) if shortcut is not None else found)
             return view
@@ -168,7 +176,7 @@ def _camel(name: str) -> str:
 # --- the door --------------------------------------------------------------------------------------------
 
 
-def behind_door(view: View, part: str, verb: str, anywhere: bool = False, uploads: bool = False) -> View:
+def behind_door(view: View, part: str, verb: str, anywhere: bool = False, uploads: str = "") -> View:
     """Let in only keys that work and may do ``verb`` (read, write) to this part of the API."""
 
     @wraps(view)
@@ -256,8 +264,23 @@ def unchanged(kind: str, id: int, *loads: Callable[[], Any]) -> None:
     if "If-Match" not in request.headers:
         return
     api_access.hold(kind, id)
-    if not any(request.if_match.contains(etag(load())) for load in loads):
+    tags = [etag(load()) for load in loads]
+    if not any(request.if_match.contains(tag) or request.if_match.contains(tag + AS_TEXT) for tag in tags):
         raise PreconditionFailed
+
+
+def as_text(data: Mapping[str, Any], text: str) -> Response:
+    """``text`` as YAML for those who asked for it, with an ETag of its own that :func:`unchanged` knows, too."""
+    response = Response(text, mimetype=body.YAML)
+    response.headers["Cache-Control"], response.headers["Vary"] = "private, no-cache", "Accept"
+    response.set_etag(etag(data) + AS_TEXT)
+    response.make_conditional(request)
+    return response
+
+
+def wants_text() -> bool:
+    """Whether the caller would rather have YAML than JSON."""
+    return request.accept_mimetypes.best_match([JSON, body.YAML], JSON) == body.YAML
 
 
 # --- once ------------------------------------------------------------------------------------------------

@@ -19,10 +19,9 @@ from flowserver import __version__
 from flowserver.blueprints.api import problems
 
 KEY = "key"  # name of the security scheme
-CSV = "text/csv"
 IF_MATCHES = "x-if-match"  # a note to ourselves that is taken out of the finished document
 PART = "x-part"  # likewise: the part of the API an operation belongs to
-UPLOADS = "x-uploads"  # likewise: an example of the CSV file it takes instead of JSON
+UPLOADS, ALSO_AS = "x-uploads", "x-also-as"  # likewise: what it takes or answers instead of JSON, with an example
 METHODS = {"get", "post", "put", "patch", "delete"}
 PATHS = {  # what stands in addresses: description, example
     "contact_id": ("Id of a contact.", 7),
@@ -190,9 +189,12 @@ def _finished(spec: dict[str, Any]) -> dict[str, Any]:
         for method in METHODS & set(item):
             operation = item[method]
             scope, part = "read" if method == "get" else "write", operation.pop(PART)
-            if example := operation.pop(UPLOADS):
-                file = {"schema": {"type": "string", "format": "binary"}, "example": example}
-                operation["requestBody"]["content"][CSV] = file
+            media, example = operation.pop(UPLOADS)
+            if media:
+                operation["requestBody"]["content"][media] = _as_text(example)
+            media, example = operation.pop(ALSO_AS)
+            if media:
+                operation["responses"]["200"]["content"][media] = _as_text(example)
             headers = [CLIENT, *([IDEMPOTENCY_KEY] if scope == "write" else [])]
             headers += [IF_MATCH] if operation.pop(IF_MATCHES) else []
             line = _curl(method, path, item, operation)
@@ -204,6 +206,10 @@ def _finished(spec: dict[str, Any]) -> dict[str, Any]:
                 parameters=[*operation.get("parameters", ()), *headers],
             )
     return spec
+
+
+def _as_text(example: str) -> dict[str, Any]:
+    return {"schema": {"type": "string"}, "example": example}
 
 
 def _curl(method: str, path: str, item: Mapping[str, Any], operation: Mapping[str, Any]) -> str:

@@ -76,24 +76,11 @@ def create(definition: Mapping[str, Any], user_id: int | None = None) -> Flow:
     Raises :class:`Invalid`: a name that is empty, too long or taken, a starting point that is not complete, an
     unknown reference.
     """
-    wanted = moments.with_zone(definitions.plain(definition))
-    mistakes: dict[str, Any] = {}
-    wanted["name"] = definitions.check_name(wanted.get("name"), mistakes)
-    wanted.setdefault("format", 1)
-    wanted.setdefault("steps", [])
-    compiled = options.compiled(wanted)
-    whole = {**moments.mistakes(compiled.trigger), **compiled.mistakes}
-    mistakes.update({path: texts for path, texts in whole.items() if _blocks_a_draft(wanted, path)})
-    if "name" not in mistakes:
-        mistakes.update(_taken(wanted["name"]))
-    resolved, unknown = options.look_up(wanted)
-    mistakes.update(unknown)
-    if mistakes:
-        raise Invalid(mistakes)
+    resolved = checked(definition)
     flow = Flow(
         workspace_id=current_workspace(),
-        name=wanted["name"],
-        trigger_type=wanted["trigger"]["type"],
+        name=resolved["name"],
+        trigger_type=resolved["trigger"]["type"],
         draft=resolved,
         owner_id=user_id,
         updated_at=clock.now(),
@@ -102,6 +89,34 @@ def create(definition: Mapping[str, Any], user_id: int | None = None) -> Flow:
     _claim(flow.name)
     db.session.commit()
     return flow
+
+
+def checked(definition: Mapping[str, Any], flow: Flow | None = None) -> dict[str, Any]:
+    """The draft a definition makes, of a new flow or as the next one of ``flow``; nothing is written.
+
+    References become ids. Raises :class:`Invalid` by path, :class:`Conflict` for a moment that cannot change any more.
+    """
+    given: dict[str, Any] = {"name": flow.name} if flow else {"steps": []}
+    wanted = moments.with_zone({"format": 1, **given, **definitions.plain(definition)})
+    mistakes: dict[str, Any] = {}
+    wanted["name"] = definitions.check_name(wanted.get("name"), mistakes)
+    compiled = options.compiled(wanted)
+    passed = moments.mistakes(compiled.trigger)
+    whole = {**passed, **compiled.mistakes}
+    mistakes.update({path: texts for path, texts in whole.items() if _blocks_a_draft(wanted, path)})
+    if "name" not in mistakes:
+        mistakes.update(_taken(wanted["name"], but=flow.id if flow else None))
+    if flow and not mistakes and flow.version_id and wanted["trigger"].get("type") != flow.trigger_type:
+        mistakes["trigger.type"] = [N_("A flow that has been live keeps its starting point. Duplicate it instead")]
+    resolved, unknown = options.look_up(wanted)
+    mistakes.update(unknown)
+    if flow and "trigger" in resolved and not unknown:
+        moments.refuse_change(flow, resolved["trigger"])
+    if flow and resolved.get("trigger") == flow.draft.get("trigger"):  # what stands there already may have passed
+        mistakes = {path: texts for path, texts in mistakes.items() if path not in passed}
+    if mistakes:
+        raise Invalid(mistakes)
+    return resolved
 
 
 def _blocks_a_draft(definition: Mapping[str, Any], path: str) -> bool:
@@ -189,24 +204,7 @@ def save_draft(flow_id: int, definition: Mapping[str, Any], number: int, user_id
     flow = get(flow_id, lock=True)
     if flow.draft_number != number:
         raise Conflict(N_("Somebody else saved this flow meanwhile. Load the page again to see what changed"))
-    wanted = moments.with_zone({"format": 1, **definitions.plain(definition)})
-    mistakes: dict[str, Any] = {}
-    wanted["name"] = definitions.check_name(wanted.get("name", flow.name), mistakes)
-    compiled = options.compiled(wanted)
-    whole = {**moments.mistakes(compiled.trigger), **compiled.mistakes}
-    mistakes.update({path: texts for path, texts in whole.items() if _blocks_a_draft(wanted, path)})
-    if "name" not in mistakes:
-        mistakes.update(_taken(wanted["name"], but=flow.id))
-    if not mistakes and flow.version_id and wanted["trigger"].get("type") != flow.trigger_type:
-        mistakes["trigger.type"] = [N_("A flow that has been live keeps its starting point. Duplicate it instead")]
-    resolved, unknown = options.look_up(wanted)
-    mistakes.update(unknown)
-    if "trigger" in resolved and not unknown:
-        moments.refuse_change(flow, resolved["trigger"])
-    if resolved.get("trigger") == flow.draft.get("trigger"):  # what stands there already may have passed
-        mistakes = {path: texts for path, texts in mistakes.items() if path not in moments.mistakes(compiled.trigger)}
-    if mistakes:
-        raise Invalid(mistakes)
+    resolved = checked(definition, flow)
     before = flow.draft
     flow.draft, flow.name, flow.trigger_type = resolved, resolved["name"], resolved["trigger"]["type"]
     _claim(flow.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 
 import pytest
 
@@ -391,3 +392,63 @@ def test_a_deleted_list_is_named_where_it_stood(api, flow, db, newsletter):
     seen = api.get(f"/flows/{flow['id']}").json["definition"]["trigger"]["list"]
     assert isinstance(seen, int)
     assert set(problem(api.post(f"/flows/{flow['id']}/publish"), 422, "invalid")["errors"]) == {"trigger.list"}
+
+
+# --- as text ---------------------------------------------------------------------------------------------
+
+YAML = {"Accept": "application/yaml"}
+
+
+def test_a_definition_goes_out_and_in_as_text(api, flow):
+    path = f"/flows/{flow['id']}"
+    text = api.get(path, headers=YAML)
+    assert text.mimetype == "application/yaml" and text.get_data(as_text=True).startswith("format: 1\nname: Welcome")
+    assert api.get(path, headers={**YAML, "If-None-Match": text.headers["ETag"]}).status_code == 304
+    sent = {"data": text.data, "content_type": "application/yaml"}
+    again = api.put(f"{path}/draft", headers={"If-Match": text.headers["ETag"]}, **sent)
+    assert again.status_code == 200 and again.json["definition"] == flow["definition"]
+    assert api.get(path, headers=YAML).data == text.data
+    copied = api.post(
+        "/flows", data=text.data.replace(b"name: Welcome series", b"name: Copy"), content_type="application/yaml"
+    )
+    assert copied.status_code == 201
+    assert api.get(f"/flows/{copied.json['id']}", headers=YAML).data == text.data.replace(b"Welcome series", b"Copy")
+
+
+def test_a_version_is_shown_as_text(api, flow):
+    api.post(f"/flows/{flow['id']}/publish")
+    version = api.get(f"/flows/{flow['id']}/versions/1", headers=YAML)
+    assert version.data == api.get(f"/flows/{flow['id']}", headers=YAML).data
+
+
+def test_bad_text_is_refused_in_words(api, newsletter):
+    for raw in (b"a: [", b"a: &x 1\nb: *x", b"- 1", b"\xff\xfe\x00", b"name: x"):
+        found = problem(api.post("/flows", data=raw, content_type="application/yaml"), 422, "invalid")
+        assert found["errors"]
+    problem(api.post("/lists", data=b"name: x", content_type="application/yaml"), 415, "unsupported-media-type")
+
+
+# --- the console and the API edit the same flows ---------------------------------------------------------
+
+
+def test_a_flow_goes_from_the_api_to_the_console_and_back(api, flow, newsletter, workspace, login, bob):
+    """Made here, a step added and another changed on the pages, read and changed here, shown there."""
+    browser, home = login(bob), f"/c/{workspace.slug}/flows/{flow['id']}"
+    added = browser.post(f"{home}/steps", data={"kind": "wait", "after": "welcome"})
+    assert added.status_code == 303, added.text[:500]
+    changed = api.get(f"/flows/{flow['id']}").json
+    keys = [step["key"] for step in changed["definition"]["steps"]]
+    fresh = next(key for key in keys if key not in [step["key"] for step in flow["definition"]["steps"]])
+    saved = browser.post(f"{home}/steps/{fresh}", data={"kind": "for", "for-amount": "5", "for-unit": "hours"})
+    assert saved.status_code == 303, saved.text[:500]
+    read = api.get(f"/flows/{flow['id']}")
+    definition = read.json["definition"]
+    step = next(one for one in definition["steps"] if one["key"] == fresh)
+    assert step == {"key": fresh, "type": "wait", "for": {"hours": 5}}
+    step["for"] = {"hours": 7}
+    back = api.put(f"/flows/{flow['id']}/draft", definition, headers={"If-Match": read.headers["ETag"]})
+    assert back.status_code == 200
+    shown = re.sub(r"<[^>]+>|\s+", " ", browser.get(f"{home}/steps").text)
+    assert "Wait 7 hours" in re.sub(r" +", " ", shown)
+    stale = api.put(f"/flows/{flow['id']}/draft", flow["definition"], headers={"If-Match": read.headers["ETag"]})
+    problem(stale, 412, "precondition-failed")
