@@ -453,11 +453,18 @@ class Trigger(Node):
     asks_wait: ClassVar[bool] = True  # whether the wizard asks for a waiting time
     offers_existing: ClassVar[bool] = False  # "those who already match" can be let in at activation
     include_existing: ClassVar[bool] = False  # … and are, unless the author says no
+    set_up: ClassVar[str] = ""  # a source that must hold something, where the settings need not name one of it
     timed: ClassVar[bool] = False  # time brings it about: next_time and audience say when and for whom
     one_shot: ClassVar[bool] = False  # there is one moment: the flow is completed when its runs have ended
     catches_up: ClassVar[bool] = False  # a moment nobody looked after is made good by the next one
     by_hand: ClassVar[bool] = False  # nothing that happens starts it: a person or a program does
     in_full: ClassVar[Text] = N_("%(start)s, start with the first step.")  # the sentence where no wait is asked for
+
+    @classmethod
+    def lives_on(cls) -> frozenset[str]:
+        """The sources without which it never starts anybody: those it must name one of, and its ``set_up``."""
+        named = {field.source for field in cls.Settings().fields.values() if isinstance(field, Ref) and field.required}
+        return frozenset(named | ({cls.set_up} if cls.set_up else set()))
 
     def admits(self, event: Fact) -> bool:
         """Whether this event lets its contact in."""

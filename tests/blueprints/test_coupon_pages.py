@@ -198,3 +198,14 @@ def test_people_of_the_client_read_and_change_nothing(login, workspace, beans):
     for path in (f"{ROOT}/new", f"{ROOT}/{beans.id}/give", TILL):
         assert reader.post(path, data={"code": code}).status_code == 403
     assert coupon_codes.uses() == []
+
+
+def test_the_wizard_says_that_a_campaign_is_needed_and_leads_to_it(login, bob, workspace):
+    from tests.conftest import make_user
+
+    console, reader = login(bob), login(make_user("client", "lume@x.example", workspace))
+    page = console.get("/c/caffe-lume/flows/new").text
+    assert "Needs a coupon campaign" in page and f'href="{ROOT}/new"' in page
+    assert f'href="{ROOT}/new"' not in reader.get("/c/caffe-lume/flows/new").text
+    coupon_campaigns.create({"name": "Spring beans", "value": "15 %"})
+    assert "Needs a coupon campaign" not in console.get("/c/caffe-lume/flows/new").text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
@@ -10,6 +12,7 @@ from werkzeug.wrappers import Response
 from flowserver.blueprints.flows.forms import Start
 from flowserver.errors import Invalid, NotFound
 from flowserver.nodes import catalogue
+from flowserver.nodes.base import Trigger
 from flowserver.services.flows import flows, library, options
 from flowserver.text import N_
 
@@ -23,6 +26,16 @@ GROUPS = (
     ("", N_("More starting points"), N_("Everything else that can start a flow.")),
 )
 
+SET_UP = {  # source → what its starting points lack while it is empty, and the page that mends it
+    "email_campaign": (N_("Needs an e-mail campaign"), "/c/%s/campaigns/new"),
+    "sms_campaign": (N_("Needs an SMS campaign"), "/c/%s/campaigns/new"),
+    "programme": (N_("Needs a loyalty programme"), "/c/%s/loyalty/new"),
+    "coupon_campaign": (N_("Needs a coupon campaign"), "/c/%s/coupons/new"),
+    "monitor": (N_("Needs site tracking"), "/c/%s/sites/new"),
+    "conversion_rule": (N_("Needs a conversion rule"), "/c/%s/conversions/new"),
+    "date": (N_("Needs a date field"), "/c/%s/settings/fields"),
+}
+
 
 @bp.get("")
 def new() -> str:
@@ -34,8 +47,18 @@ def new() -> str:
         for group, title, hint in GROUPS
     ]
     return render_template(
-        "wizard/new.html", groups=[group for group in groups if group[2]], templates=library.templates()
+        "wizard/new.html",
+        groups=[group for group in groups if group[2]],
+        templates=library.templates(),
+        lacks=_lacks(triggers),
     )
+
+
+def _lacks(triggers: Iterable[type[Trigger]]) -> dict[str, tuple[str, str]]:
+    """What starting points lack in the present client, by name: in words, and the page that mends it."""
+    empty = options.empty(SET_UP)
+    lacking = {node.name: min(empty & node.lives_on(), default="") for node in triggers}
+    return {name: SET_UP[source] for name, source in lacking.items() if source}
 
 
 @bp.route("/<trigger>", methods=["GET", "POST"])

@@ -44,6 +44,7 @@ class Fidelity(Trigger):
     title = N_("Loyalty card")
     icon = "card"
     group = "shop"
+    set_up = "programme"
     listens_to = tuple(_EVENTS.values())
     revoked_by = ("points_reversed", "reward_withdrawn")
     reentry = "after_finish"

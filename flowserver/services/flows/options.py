@@ -299,6 +299,11 @@ def choices(source: str, definition: Mapping[str, Any] | None = None, key: str =
     return [*CORE_FIELDS, *found] if source == "field" else found
 
 
+def empty(sources: Iterable[str]) -> set[str]:
+    """Those of some sources that hold nothing in the present client."""
+    return {source for source in sources if not choices(source)}
+
+
 def _messages_before(definition: Mapping[str, Any], key: str) -> list[tuple[str, str]]:
     flow = compiled(definition)
     names = namer(definition)
