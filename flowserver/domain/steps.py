@@ -32,6 +32,7 @@ EVENTS = frozenset(
         "points_assigned",
         "points_reversed",
         "points_given",  # by a step of a flow; the movement follows
+        "reward_given",  # by a step of a flow; subject: the reward's id
         "reward_assigned",
         "reward_withdrawn",
         "reward_collected",

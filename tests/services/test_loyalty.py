@@ -519,6 +519,19 @@ def test_a_step_gives_points_that_earn_rewards_and_start_other_flows_but_never_i
     sound()
 
 
+def test_a_step_gives_a_reward_to_cards_that_have_its_points(workspace, clock):
+    row = programme()
+    gift = reward(row, title="Gift", points=0, automatic=False)
+    mug = reward(row, title="Mug", points=99, automatic=False)
+    give = [{"key": f"give{n}", "type": "give_reward", "reward": one.id} for n, one in enumerate((gift, mug))]
+    live("card", programme=row.id, steps=give)
+    second = live("reward", programme=row.id)
+    card = a_card(workspace, row)
+    finish()
+    assert held(card) == [("Gift", True)]
+    assert [run.flow_id for run in runs()][1:] == [second.id]
+
+
 def test_a_step_gives_points_to_many_with_a_few_statements(workspace, clock, queue):
     row = programme()
     reward(row, points=20)

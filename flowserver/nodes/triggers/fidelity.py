@@ -15,6 +15,7 @@ from flowserver.nodes.base import ChoiceOf, Names, NodeForm, Ref, Trigger
 from flowserver.nodes.conditions.score_compares import WholeNumber
 from flowserver.text import N_, Text
 
+_DIGITS = {"inputmode": "numeric", "autocomplete": "off"}
 _EVENTS = {"card": "card_created", "points": "points_assigned", "reward": "reward_assigned"}
 _SENTENCES = {
     "card": (N_("When a contact gets a loyalty card"), N_("When a contact gets a loyalty card of %(programme)s")),
@@ -86,10 +87,12 @@ class Fidelity(Trigger):
         )
         programme = ChoiceOf(N_("Loyalty programme"), source="programme", none=N_("Any programme"))
         least = wtforms.StringField(
-            N_("At least so many points at once"), description=N_("Leave it empty for any number")
+            N_("At least so many points at once"), description=N_("Leave it empty for any number"), render_kw=_DIGITS
         )
         passes = wtforms.StringField(
-            N_("Only when the balance reaches"), description=N_("Leave it empty to start with every balance")
+            N_("Only when the balance reaches"),
+            description=N_("Leave it empty to start with every balance"),
+            render_kw=_DIGITS,
         )
 
         def to_settings(self) -> dict[str, Any]:

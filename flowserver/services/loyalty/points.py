@@ -245,6 +245,26 @@ def _grant(card: Card, grant_id: int) -> CardReward:
 # --- many at once ----------------------------------------------------------------------------------------
 
 
+def give_reward_many(reward_id: int, receivers: Mapping[int, By]) -> None:
+    """Give a reward to the cards of contacts, in the caller's transaction, where the contacts are locked.
+
+    Cards that lack its points, are blocked, or have it to collect already get nothing.
+    """
+    reward = db.session.scalar(sa.select(Reward).where(Reward.id == reward_id, Reward.active))
+    programme = db.session.get(Programme, reward.programme_id) if reward else None
+    if reward is None or programme is None or programme.closed:
+        return
+    mine = sa.and_(Card.programme_id == programme.id, Card.contact_id.in_(list(receivers)))
+    cards = ledger.lock(mine, ~Card.blocked, Card.balance >= reward.points)
+    grants = ledger.grants_of([card.id for card in cards])
+    had = {card.id: grants.get((card.id, reward.id), []) for card in cards}
+    due = [(card, reward, len(had[card.id]) + 1) for card in cards if not any(map(ledger.is_open, had[card.id]))]
+    now = clock.now()
+    given = ledger.grant(due, now, automatic=False)
+    by = {card.id: receivers[card.contact_id or 0] for card in cards}
+    ledger.tell([ledger.reward_event("reward_assigned", card, one, id, by[card.id]) for card, one, id in given], now)
+
+
 def give_many(programme_id: int, gifts: Mapping[int, Sequence[tuple[int, str, str, By]]]) -> None:
     """Give points to the cards of contacts, in the caller's transaction, where the contacts are locked.
 

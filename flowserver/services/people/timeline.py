@@ -202,7 +202,7 @@ def _reactions(contact_id: int, before: datetime | None) -> Iterator[Entry]:
 
 _SHOWN_ELSEWHERE = (
     "consent_changed", "score_changed", "email_sent", "email_opened", "email_clicked", "email_bounced", "sms_sent",
-    "sms_delivered", "sms_failed", "unsubscribed", "spend_changed", "points_given", "handed_over", "page_stayed",
+    "sms_delivered", "sms_failed", "unsubscribed", "spend_changed", "points_given", "reward_given", "handed_over", "page_stayed",
     "conversion_recorded",
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Who fills in a programme's form gets a card; points that a step of a flow gave go onto the card."""
+"""Who fills in a programme's form gets a card; points and rewards that a step of a flow gave go onto the card."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from flowserver.models import Programme
 from flowserver.services.loyalty import cards, points
 from flowserver.services.loyalty.ledger import By
 
-LISTENS_TO = frozenset({"form_filled", "points_given"})
+LISTENS_TO = frozenset({"form_filled", "points_given", "reward_given"})
 
 
 def react(events: Sequence[Any], now: datetime) -> None:
@@ -25,6 +25,7 @@ def react(events: Sequence[Any], now: datetime) -> None:
         with extensions.workspace(workspace_id):
             _make_cards([event for event in mine if event.type == "form_filled"], now)
             _give([event for event in mine if event.type == "points_given"])
+            _give_rewards([event for event in mine if event.type == "reward_given"])
 
 
 def _make_cards(events: Sequence[Any], now: datetime) -> None:
@@ -48,6 +49,15 @@ def _give(events: Sequence[Any]) -> None:
             gifts[int(event.subject)][event.contact_id].append(gift)
     for programme_id, by_contact in gifts.items():
         points.give_many(programme_id, by_contact)
+
+
+def _give_rewards(events: Sequence[Any]) -> None:
+    receivers: dict[int, dict[int, By]] = defaultdict(dict)
+    for event in events:
+        if event.subject.isdecimal():
+            receivers[int(event.subject)][event.contact_id] = _by("flow", event)
+    for reward_id, by_contact in receivers.items():
+        points.give_reward_many(reward_id, by_contact)
 
 
 def _by(source: str, event: Any) -> By:
