@@ -65,6 +65,19 @@ def test_counting_shows_how_many_and_some_of_them_and_saves_nothing(console, vip
     assert page.status_code == 422 and "Enter a tag" in page.text
 
 
+def test_all_contacts_of_a_segment_are_shown_page_by_page(console, vip, workspace):
+    ids = town.people(workspace, 60, first_name="Bea")
+    tags.add(ids, ["vip"])
+    assert f"{SEGMENTS}/{vip.id}/contacts" in console.get(f"{SEGMENTS}/{vip.id}").text
+    first = console.get(f"{SEGMENTS}/{vip.id}/contacts").text
+    assert "Ada Rossi" in first and "More contacts" in first
+    after = first.split("after=")[1].split('"')[0]
+    rest = console.get(f"{SEGMENTS}/{vip.id}/contacts?after={after}").text
+    assert "Ada Rossi" not in rest and "More contacts" not in rest
+    assert first.count("/c/caffe-lume/contacts/") + rest.count("/c/caffe-lume/contacts/") == 61
+    assert console.get(f"{SEGMENTS}/{vip.id}/contacts?after=x").status_code == 200
+
+
 def test_questions_are_added_removed_and_chosen_without_saving(console, workspace):
     page = console.post(f"{SEGMENTS}/new", data=asked(act="add"))
     assert page.status_code == 200 and "Question 2" in page.text and "In the segment when" in page.text
@@ -112,7 +125,7 @@ def test_a_field_that_a_segment_asks_about_is_kept(db, console, workspace):
     assert fields.listing()
 
 
-@pytest.mark.parametrize("path", ["", "/new", "/1", "/1/edit", "/1/delete"])
+@pytest.mark.parametrize("path", ["", "/new", "/1", "/1/edit", "/1/contacts", "/1/delete"])
 def test_a_stranger_finds_nothing(login, carol, vip, path):
     stranger = login(carol)
     path = f"{SEGMENTS}{path.replace('1', str(vip.id))}"

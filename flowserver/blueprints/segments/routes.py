@@ -55,6 +55,15 @@ def show(segment_id: int) -> str:
     )
 
 
+@bp.get("/<int:segment_id>/contacts")
+def members(segment_id: int) -> str:
+    """The contacts of a segment, page by page."""
+    row, after = segments.get(segment_id), request.args.get("after", "")
+    last = int(after) if after.isdecimal() and len(after) < 19 else 0
+    contacts, following = segments.listing(segment_id, last)
+    return render_template("segments/contacts.html", row=row, contacts=contacts, following=following)
+
+
 @bp.route("/<int:segment_id>/edit", methods=["GET", "POST"])
 def edit(segment_id: int) -> ResponseReturnValue:
     return _edit(segments.get(segment_id))

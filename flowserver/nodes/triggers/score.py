@@ -68,6 +68,9 @@ class Score(Trigger):
             "lt": new < limit <= old,
         }[operator]
 
+    def happens(self) -> bool:
+        return bool(self.settings["operator"] != "lt")
+
     def still_holds(self, item: Item) -> bool:
         return self.settings["operator"] != "lt" or item.contact.score < self.settings["points"]
 

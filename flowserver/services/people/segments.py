@@ -234,6 +234,19 @@ def page(segment_id: int, last: int, limit: int) -> tuple[list[int], int | None]
     return (found[:limit], found[limit - 1]) if len(found) > limit else (found, following)
 
 
+def listing(segment_id: int, last: int, limit: int = 50, seconds: float = 2.0) -> tuple[list[ContactRow], int | None]:
+    """Up to ``limit`` contacts of a segment above an id, and the id to go on after.
+
+    Where few match, looking ends after some seconds, with fewer and an id to go on after.
+    """
+    ends, found = time.monotonic() + seconds, list[int]()
+    following: int | None = last
+    while following is not None and len(found) < limit and time.monotonic() < ends:
+        ids, following = page(segment_id, following, limit - len(found))
+        found += ids
+    return some(found), following
+
+
 @dataclass
 class Count:
     """How many contacts are in a segment. Not ``complete``: there are more than were counted."""

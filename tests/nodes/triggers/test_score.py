@@ -54,6 +54,10 @@ def test_still_below_is_decided_at_the_end_of_the_wait():
     assert trigger("gte").still_holds(item(person(score=3)))  # it crossed; what it is later does not matter
 
 
+def test_all_but_still_below_happen_at_a_moment_and_can_be_a_goal():
+    assert [trigger(operator).happens() for operator in ("gte", "gt", "eq", "lt")] == [True, True, True, False]
+
+
 def test_those_who_are_there_already_come_in_only_if_ticked():
     assert Score.offers_existing and not Score.include_existing and Score.reentry == "once"
     assert trigger("gt", 5).existing() == {"score": {"operator": "gt", "points": 5}}
