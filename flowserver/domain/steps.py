@@ -78,6 +78,16 @@ def heard_as(type: str) -> str:
 
 
 @dataclass(slots=True)
+class Bought:
+    """An order of the contact: what is left of its amount after refunds, and its goods."""
+
+    at: datetime
+    amount: float
+    currency: str = ""
+    items: Sequence[Any] = ()
+
+
+@dataclass(slots=True)
 class Contact:
     """One person as the nodes see it. Changes go through :meth:`Context.change_contact` and show here at once."""
 
@@ -104,9 +114,11 @@ class Contact:
 
     converted: frozenset[int] = frozenset()  # ids of conversion rules it met, not undone; where it needs "conversions"
     pages: Mapping[tuple[int, str], datetime] | None = None  # monitor and address → last seen; where it needs "visits"
+    purchases: Sequence[Bought] = ()  # of the last 400 days, not given back; where a node needs "purchases"
+    open_cart: bool = False  # goods lie in a cart nobody has bought; where a node needs "carts"
 
 
-LOADED = ("converted", "pages", "tags", "lists", "coupons", "cards", "rewards")
+LOADED = ("purchases", "open_cart", "converted", "pages", "tags", "lists", "coupons", "cards", "rewards")
 """What of a contact is no column of its row."""
 
 
@@ -150,6 +162,7 @@ class Item:
     data: Mapping[str, Any] = field(default_factory=dict)
     messages: dict[str, Sent] = field(default_factory=dict)
     events: Sequence[Fact] = ()
+    triggered_at: datetime | None = None  # when the cause happened; loaded where a node needs "purchases"
     cause: Sent | None = None  # the message whose fate started the run; loaded where a trigger needs "cause"
 
 

@@ -288,6 +288,8 @@ class NodeForm(wtforms.Form):
 
 NEEDS = frozenset(
     {
+        "purchases",
+        "carts",
         "tags",
         "lists",
         "fields",

@@ -23,8 +23,10 @@ def test_a_template_goes_live_once_its_links_are_filled_in(slug, db, workspace):
     db.session.commit()
     template = library.get(slug)
     steps = json.loads(json.dumps(library.steps(slug)).replace('"url": ""', '"url": "https://example.com/x"'))
-    trigger = {**template.definition["trigger"], "list": newsletter.id}
-    flow = flows.create({"name": template.name, "trigger": trigger, "steps": steps})
+    trigger = dict(template.definition["trigger"])
+    if template.trigger == "list_joined":
+        trigger["list"] = newsletter.id
+    flow = flows.create({"name": template.name, "trigger": trigger, **library.goals(slug), "steps": steps})
     assert [str(one.text) for one in checks.findings(flow.draft)] == []
     assert flows.publish(flow.id).number == 1
 

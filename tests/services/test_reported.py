@@ -131,6 +131,23 @@ def test_the_same_order_or_id_never_starts_a_second_run(flow, clock):
     assert len(runs(Enrollment.flow_id == thanks.id)) == 2
 
 
+def test_the_last_activity_only_moves_forward_whatever_order_it_is_told_in(workspace, clock):
+    ids = people(workspace, 5)
+    told = [
+        {
+            "type": "app_installed",
+            "contact": {"id": id},
+            "occurred_at": clock.now - timedelta(hours=n),
+            "properties": {},
+        }
+        for n, id in enumerate([*ids, *ids[::-1]])
+    ]
+    reported.take_many(told[:6])
+    reported.take_many(told[6:])
+    seen = db.session.scalars(sa.select(Contact.last_activity_at).order_by(Contact.id)).all()
+    assert seen == [clock.now - timedelta(hours=n) for n in range(5)]
+
+
 def test_another_clients_flows_hear_nothing(flow, workspace):
     thanks = flow("purchase")
     other = client("kino")
@@ -367,3 +384,38 @@ def test_any_order_and_repetition_of_the_same_events_gives_the_same_enrollments(
     reported.take_many([*events[::-1], *events[:3], *events])
     found = {(row.contact_id, row.data["order"]) for row in runs(Enrollment.flow_id == thanks.id)}
     assert found == {(ids[0], "A-0"), (ids[1], "A-1"), (ids[2], "A-2")}
+
+
+# --- asking ------------------------------------------------------------------------------------------------
+
+
+def test_flows_ask_what_was_bought_and_whether_goods_are_left(flow, workspace, clock):
+    asked = {"all": [{"type": "bought"}, {"not": {"type": "has_open_cart"}}]}
+    row = flow(
+        "custom_event",
+        {"key": "pause", "type": "wait", "for": {"days": 1}},
+        {
+            "key": "q", "type": "if_else", "if": asked,
+            "then": [{"key": "yes", "type": "end", "label": "yes"}], "else": [{"key": "no", "type": "end", "label": "no"}],
+        },
+        event="asked",
+    )  # fmt: skip
+    who = {name: {"email": f"{name}@example.com"} for name in ("before", "after", "back", "cart", "nobody")}
+    buy("1", 5, who["before"])
+    clock.forward(minutes=1)
+    for contact in who.values():
+        tell("asked", contact)
+    with ext.every_workspace():
+        engine.advance()
+    clock.forward(hours=1)
+    for number, name in ((2, "after"), (3, "back"), (4, "cart")):
+        buy(str(number), 5, who[name])
+    tell("refund", who["back"], order="3")
+    clock.forward(hours=1)
+    tell("cart_updated", who["cart"], cart="c-1", amount=5)
+    clock.forward(days=1)
+    with ext.every_workspace():
+        engine.advance()
+    names = {row.id: row.email for row in db.session.execute(sa.select(Contact.id, Contact.email))}
+    found = {names[run.contact_id].partition("@")[0]: run.label for run in runs(Enrollment.flow_id == row.id)}
+    assert found == {"before": "no", "after": "yes", "back": "no", "cart": "no", "nobody": "no"}

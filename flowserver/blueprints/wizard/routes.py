@@ -73,7 +73,8 @@ def details(trigger: str) -> str | Response | tuple[str, int]:
     if start.only_shown:
         return _page(start, template)
     steps = library.steps(template.slug) if template else []
-    definition = {"name": start.details.name.data or "", "trigger": start.trigger(), "steps": steps}
+    ends = library.goals(template.slug) if template else {}
+    definition = {"name": start.details.name.data or "", "trigger": start.trigger(), **ends, "steps": steps}
     try:
         flow = flows.create(definition, current_user.id)
     except Invalid as error:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import wtforms
 from marshmallow import fields
 
@@ -19,6 +22,7 @@ class AppInstalled(Trigger):
     title = N_("App installed")
     icon = "phone"
     listens_to = ("app_installed",)
+    brings: ClassVar[Mapping[str, Text]] = {"app": N_("App"), "platform": N_("Platform")}
 
     class Settings(base.Settings):
         app = fields.String(validate=length(120))

@@ -25,6 +25,11 @@ class CartAbandoned(Trigger):
     reentry = "after_finish"
     cooldown: ClassVar[Mapping[str, int] | None] = {"days": 7}
     default_wait: ClassVar[Mapping[str, int]] = {"minutes": 0}
+    brings: ClassVar[Mapping[str, Text]] = {
+        "url": N_("Address of the cart"),
+        "amount": N_("Worth of the cart"),
+        "currency": N_("Currency"),
+    }
 
     class Settings(base.Settings):
         at_least = Amount()

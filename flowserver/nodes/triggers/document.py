@@ -26,6 +26,7 @@ class Document(Trigger):
     listens_to = ("document_requested", "document_downloaded")
     reentry = "after_finish"
     default_wait: ClassVar[Mapping[str, int]] = {"minutes": 0}
+    brings: ClassVar[Mapping[str, Text]] = {"document": N_("Document"), "url": N_("Address of the document")}
 
     class Settings(base.Settings):
         act = fields.String(

@@ -24,6 +24,7 @@ class EventCheckedIn(Trigger):
     listens_to = ("event_checked_in",)
     reentry = "after_finish"
     default_wait: ClassVar[Mapping[str, int]] = {"hours": 2}
+    brings: ClassVar[Mapping[str, Text]] = {"event": N_("Event"), "place": N_("Place of the event")}
 
     class Settings(base.Settings):
         event = fields.String(validate=length(120))

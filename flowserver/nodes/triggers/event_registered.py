@@ -24,6 +24,11 @@ class EventRegistered(Trigger):
     listens_to = ("event_registered",)
     reentry = "after_finish"
     default_wait: ClassVar[Mapping[str, int]] = {"minutes": 0}
+    brings: ClassVar[Mapping[str, Text]] = {
+        "event": N_("Event"),
+        "starts_at": N_("Start of the event"),
+        "place": N_("Place of the event"),
+    }
 
     class Settings(base.Settings):
         event = fields.String(validate=length(120))

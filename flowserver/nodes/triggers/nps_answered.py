@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import wtforms
 from marshmallow import fields, validate
@@ -29,6 +30,7 @@ class NpsAnswered(Trigger):
     icon = "score"
     listens_to = ("nps_answered",)
     reentry = "after_finish"
+    brings: ClassVar[Mapping[str, Text]] = {"score": N_("Answer from 0 to 10"), "comment": N_("Comment")}
 
     class Settings(base.Settings):
         band = fields.String(

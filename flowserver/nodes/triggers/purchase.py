@@ -25,6 +25,11 @@ class Purchase(Trigger):
     revoked_by = ("refund",)
     reentry = "after_finish"
     default_wait: ClassVar[Mapping[str, int]] = {"minutes": 0}
+    brings: ClassVar[Mapping[str, Text]] = {
+        "order": N_("Order"),
+        "amount": N_("Amount of the purchase"),
+        "currency": N_("Currency"),
+    }
 
     class Settings(base.Settings):
         at_least = Amount()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import wtforms
 from marshmallow import fields, validate
 
@@ -24,6 +27,7 @@ class SpendThreshold(Trigger):
     title = N_("Amount spent")
     icon = "chart"
     listens_to = ("spend_changed",)
+    brings: ClassVar[Mapping[str, Text]] = {"order": N_("Order"), "amount": N_("Amount of the purchase")}
 
     class Settings(base.Settings):
         amount = Amount(required=True, error_messages={"required": N_("Enter the amount to be reached")})

@@ -16,22 +16,25 @@ import sqlalchemy as sa
 
 from flowserver.domain import context as ctx
 from flowserver.domain import people, rules
-from flowserver.domain.steps import Contact, Fact, Item, Sent
+from flowserver.domain.steps import Bought, Contact, Fact, Item, Sent
 from flowserver.errors import Invalid
 from flowserver.extensions import db
 from flowserver.models import (
     Card,
     CardReward,
+    Cart,
     Connection,
     ContactTag,
     Conversion,
     CouponRedemption,
+    Enrollment,
     Event,
     Field,
     Flow,
     Membership,
     Message,
     PageView,
+    Purchase,
     Segment,
     Suppression,
     Tag,
@@ -43,6 +46,7 @@ from flowserver.services.engine import bulk
 from flowserver.services.engine.versions import hears
 
 PAGES_KEPT = timedelta(days=180)  # how far back pages that were seen can be asked for
+ORDERS_KEPT = timedelta(days=400)  # how far back a condition can ask for purchases
 COUNTED = timedelta(days=8)  # how far back the message limit looks: a week of calendar days, wherever it begins
 
 _F, _W, _K, _D = (table.__table__.c for table in (Flow, Workspace, Connection, Field))
@@ -51,6 +55,7 @@ _M, _V, _U, _R, _Q = (table.__table__.c for table in (Message, Event, User, Segm
 _X, _P = (table.__table__.c for table in (Conversion, PageView))
 _A, _B = (table.__table__.c for table in (Card, CardReward))
 
+_O, _H, _N = (table.__table__.c for table in (Purchase, Cart, Enrollment))
 _FLOWS = sa.select(_F.id, _F.workspace_id, _F.state, _F.pause_mode).where(bulk.ids_named(_F.id))
 _CLIENTS = sa.select(
     *(_W.id, _W.time_zone, _W.quiet_from, _W.quiet_until, _W.cap_day, _W.cap_week, _W.notify_email),
@@ -87,6 +92,17 @@ _PAGES = (
     .where(bulk.ids_named(_P.contact_id), _P.at >= sa.bindparam("since"))
     .group_by(_P.contact_id, _P.monitor_id, _P.url)
 )
+_BOUGHT = (
+    sa.select(_O.contact_id, _O.at, _O.amount - _O.refunded, _O.currency, _O["items"])
+    .where(
+        bulk.ids_named(_O.contact_id),
+        _O.at >= sa.bindparam("since"),
+        sa.or_(_O.refunded < _O.amount, _O.amount == 0),
+    )
+    .order_by(_O.at)
+)
+_BEGAN = sa.select(_N.id, _N.triggered_at).where(bulk.ids_named(_N.id))
+_CARTS = sa.select(_H.contact_id).where(bulk.ids_named(_H.contact_id), _H.state.in_(("open", "abandoned"))).distinct()
 _SUPPRESSED = sa.select(_S.workspace_id, _S.address).where(
     bulk.ids_named(_S.workspace_id), _S.channel == sa.bindparam("channel"), bulk.texts_named(_S.address)
 )
@@ -145,6 +161,8 @@ class Facts:
             "loyalty": self._loyalty,
             "conversions": self._conversions,
             "visits": self._visits,
+            "purchases": self._purchases,
+            "carts": self._carts,
             "suppression": self._suppression,
             "caps": self._caps,
             "messages": self._messages,
@@ -197,6 +215,22 @@ class Facts:
             found[contact_id][monitor_id, url] = at
         for contact_id, pages in found.items():
             self.contacts[contact_id].pages = pages
+
+    def _purchases(self) -> None:
+        """The orders of each contact that were not given back, and when each run began."""
+        found: dict[int, list[Bought]] = defaultdict(list)
+        for contact_id, at, amount, currency, items in _ask(_BOUGHT, self.contacts, since=self.now - ORDERS_KEPT):
+            found[contact_id].append(Bought(at, float(amount), currency, items))
+        for contact_id, orders in found.items():
+            self.contacts[contact_id].purchases = orders
+        began = {row.id: row.triggered_at for row in _ask(_BEGAN, [item.enrollment_id for item in self.items])}
+        for item in self.items:
+            item.triggered_at = began.get(item.enrollment_id)
+
+    def _carts(self) -> None:
+        """Whose goods lie in a cart that nobody has bought."""
+        for (contact_id,) in _ask(_CARTS, self.contacts):
+            self.contacts[contact_id].open_cart = True
 
     def _loyalty(self) -> None:
         """Balances of the contacts' cards, and the rewards they collected."""

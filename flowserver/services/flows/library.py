@@ -70,3 +70,9 @@ def steps(slug: str) -> list[dict[str, Any]]:
     """A fresh copy of a template's steps."""
     copied: list[dict[str, Any]] = copy.deepcopy(get(slug).definition["steps"])
     return copied
+
+
+def goals(slug: str) -> dict[str, Any]:
+    """A fresh copy of what ends a template's runs from anywhere: its goal and its exit, where it has them."""
+    definition = get(slug).definition
+    return copy.deepcopy({name: definition[name] for name in definitions.GOALS if name in definition})

@@ -239,7 +239,8 @@ def _note_activity(rows: Sequence[_Row]) -> None:
         for at, ids in groups.items():
             db.session.connection().execute(_ACTIVE, {"ids": ids, "moment": at})
         return
-    known = dict(db.session.connection().execute(_SEEN, {"ids": list(seen)}).tuples().all())
+    found = db.session.connection().execute(_SEEN, {"ids": list(seen)})
+    known = {row.id: row.last_activity_at for row in found}
     later = [(id, at) for id, at in seen.items() if (known.get(id) or at) <= at]
     bulk.update(db.session.connection(), "contact", ("last_activity_at",), later)
 
