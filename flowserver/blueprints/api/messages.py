@@ -21,6 +21,7 @@ ROW = {
     "address": "ada@example.com",
     "flow_id": 1,
     "enrollment_id": 31,
+    "campaign_id": None,
     "step": "welcome",
     "visit": 1,
     "state": "accepted",
@@ -50,6 +51,7 @@ def show(row: Any) -> dict[str, Any]:
         "address": row.address,
         "flow_id": row.flow_id,
         "enrollment_id": row.enrollment_id,
+        "campaign_id": row.campaign_id,
         "step": row.step or None,
         "visit": row.visit,
         "state": row.state,
@@ -71,13 +73,14 @@ def show(row: Any) -> dict[str, Any]:
     "/messages", query=schemas.MessageQuery, shows=schemas.MessagePage, example={"data": [ROW], "next": None}
 )
 def list_messages(query: Mapping[str, Any]) -> Any:
-    """List messages: of a contact, a flow or an enrollment, in a state, of a channel."""
+    """List messages: of a contact, a flow, an enrollment or a campaign, in a state, of a channel."""
     page = browse.messages(
         query["cursor"],
         query["limit"],
         contact_id=query.get("contact"),
         flow_id=query.get("flow"),
         enrollment_id=query.get("enrollment"),
+        campaign_id=query.get("campaign"),
         state=query.get("state"),
         channel=query.get("channel"),
         updated_since=query.get("updated_since"),

@@ -41,6 +41,7 @@ PATHS = {  # what stands in addresses: description, example
     "monitor_id": ("Id of a site.", 1),
     "conversion_rule_id": ("Id of a conversion rule.", 1),
     "conversion_id": ("Id of a conversion.", 3),
+    "campaign_id": ("Id of a campaign.", 1),
     "coupon_campaign_id": ("Id of a coupon campaign.", 1),
     "code": ("Code of a coupon.", "SPRING-7KQ2XH4P"),
     "redemption_id": ("Id of a use of a coupon.", 3),

@@ -22,9 +22,10 @@ from flowserver.domain import content_checks, localtime
 from flowserver.domain.checks import Finding
 from flowserver.errors import Conflict, Invalid, NotFound
 from flowserver.extensions import current_workspace, db
-from flowserver.models import Campaign, ContactList, Field, Flow, Message, Workspace
+from flowserver.models import Campaign, Field, Flow, Workspace
 from flowserver.nodes.actions.send_email import SendEmail
 from flowserver.nodes.actions.send_sms import SendSms
+from flowserver.services.flows import options
 from flowserver.services.messages import campaign_reach, campaign_runs, envelopes
 from flowserver.services.people import usage
 from flowserver.text import N_, Text
@@ -406,6 +407,20 @@ def go_on(campaign_id: int) -> Campaign:
     return get(campaign_id)
 
 
+def wall_clock(raw: str) -> tuple[str, str]:
+    """``("2026-12-01", "09:00")`` on the client's clock, of that text or of a moment with its zone. Raises :class:`Invalid`."""
+    try:
+        found = datetime.fromisoformat(raw.strip())
+    except ValueError:
+        raise Invalid({"at": [N_("Write a time like 2026-12-01T09:00")]}) from None
+    if found.tzinfo is not None:
+        try:
+            found = found.astimezone(ZoneInfo(client().time_zone))
+        except OverflowError:
+            raise Invalid({"at": [N_("Write a time like 2026-12-01T09:00")]}) from None
+    return f"{found:%Y-%m-%d}".zfill(10), f"{found:%H:%M}"
+
+
 # --- for choices ---------------------------------------------------------------------------------------------
 
 
@@ -418,15 +433,11 @@ def has_links(campaign_id: int) -> bool:
         return False
 
 
-def lists() -> list[tuple[int, str]]:
-    """``[(id, name)]`` of lists a campaign can go to."""
-    query = sa.select(ContactList.id, ContactList.name).where(ContactList.leaving == "")
-    return [(row.id, row.name) for row in db.session.execute(query.order_by(sa.func.lower(ContactList.name)))]
-
-
-def waiting(campaign_id: int) -> int:
-    """How many of its messages have not left yet."""
-    query = sa.select(sa.func.count()).where(
-        Message.campaign_id == campaign_id, Message.state.in_(("planned", "claimed"))
-    )
-    return db.session.scalar(query) or 0
+def referred(source: str, reference: int | str) -> int:
+    """The id of a list or segment named by its id or name. Raises :class:`Invalid` by ``source``."""
+    found = options.choices(source)
+    wanted = " ".join(reference.split()).casefold() if isinstance(reference, str) else reference
+    for number, name in found:
+        if wanted in (number, str(name).casefold()):
+            return int(number)
+    raise Invalid({source: [Text(options.SOURCES[source].unknown.msgid, name=str(reference)[:120])]})

@@ -17,6 +17,7 @@ from flowserver import extensions
 from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import (
+    Campaign,
     Connection,
     Consent,
     Contact,
@@ -469,6 +470,7 @@ _MESSAGE = (
     Message.address,
     Message.flow_id,
     Message.enrollment_id,
+    Message.campaign_id,
     Message.step,
     Message.visit,
     Message.state,
@@ -518,3 +520,19 @@ def message(message_id: int) -> tuple[Any, list[Any]]:
         .limit(MOST_DECISIONS)
     )
     return row, list(db.session.execute(noticed))
+
+
+_CAMPAIGN = (
+    *(Campaign.id, Campaign.channel, Campaign.name, Campaign.state, Campaign.held, Campaign.list_id),
+    *(Campaign.segment_id, Campaign.send_at, Campaign.started_at, Campaign.sent_at, Campaign.cancelled_at),
+    *(Campaign.created_at, Campaign.updated_at),
+)
+
+
+def campaigns(after: int, limit: int, *, updated_since: datetime | None = None, **equal: str | None) -> Page:
+    """Campaigns whose columns equal the given values; ``None`` does not narrow."""
+    query = _since(sa.select(*_CAMPAIGN), Campaign, updated_since)
+    for name, value in equal.items():
+        if value is not None:
+            query = query.where(getattr(Campaign, name) == value)
+    return Page(*_page(query, Campaign.id, after, limit))

@@ -84,6 +84,7 @@ class MessageQuery(paging.SyncQuery):
     contact = fields.Count(metadata={"description": "Id of a contact."})
     flow = fields.Count(metadata={"description": "Id of a flow."})
     enrollment = fields.Count(metadata={"description": "Id of an enrollment."})
+    campaign = fields.Count(metadata={"description": "Id of a campaign."})
     state = fields.Word(MESSAGE_STATES)
     channel = fields.Word(CHANNELS)
 
@@ -92,13 +93,14 @@ class MessageRow(fields.Shown):
     """One intended send to one person."""
 
     id = plain.Integer()
-    kind = plain.String(metadata={"description": "flow, confirmation, team or test."})
+    kind = plain.String(metadata={"description": "flow, campaign, confirmation, team or test."})
     channel = plain.String(metadata={"enum": list(CHANNELS)})
     class_ = plain.String(data_key="class", metadata={"enum": ["marketing", "service"]})
     contact_id = plain.Integer(allow_none=True)
     address = plain.String()
     flow_id = plain.Integer(allow_none=True)
     enrollment_id = plain.Integer(allow_none=True)
+    campaign_id = plain.Integer(allow_none=True)
     step = plain.String(allow_none=True)
     visit = plain.Integer()
     state = plain.String(
