@@ -138,7 +138,9 @@ class Conversion(WorkspaceRow):
     )
 
     rule_id: Mapped[int] = mapped_column(BigId, sa.ForeignKey("conversion_rule.id"))
-    contact_id: Mapped[int] = mapped_column(BigId, sa.ForeignKey("contact.id", ondelete="CASCADE"))
+    contact_id: Mapped[int | None] = mapped_column(
+        BigId, sa.ForeignKey("contact.id", ondelete="SET NULL")
+    )  # None: erased
     key: Mapped[str] = mapped_column(sa.String(200))
     dedupe_key: Mapped[str] = mapped_column(sa.String(120), default="")  # as given: an order number
     at: Mapped[Instant]

@@ -140,7 +140,7 @@ def upgrade() -> None:
     op.create_table(
         "conversion",
         sa.Column("rule_id", BIG, nullable=False),
-        sa.Column("contact_id", BIG, nullable=False),
+        sa.Column("contact_id", BIG, nullable=True),
         sa.Column("key", sa.String(length=200), nullable=False),
         sa.Column("dedupe_key", sa.String(length=120), nullable=False),
         sa.Column("at", UtcDateTime(timezone=True), nullable=False),
@@ -153,7 +153,7 @@ def upgrade() -> None:
         sa.Column("id", BIG, autoincrement=True, nullable=False),
         sa.Column("created_at", UtcDateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
-            ["contact_id"], ["contact.id"], name=op.f("fk_conversion_contact_id"), ondelete="CASCADE"
+            ["contact_id"], ["contact.id"], name=op.f("fk_conversion_contact_id"), ondelete="SET NULL"
         ),
         sa.ForeignKeyConstraint(["rule_id"], ["conversion_rule.id"], name=op.f("fk_conversion_rule_id")),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_conversion_workspace_id")),

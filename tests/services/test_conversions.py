@@ -310,11 +310,15 @@ def test_a_rule_in_use_or_with_conversions_is_kept(site, marta):
     monitors.delete(site.id)
 
 
-def test_a_contact_that_is_deleted_takes_its_conversions_along(marta):
-    order = rule("Order")
-    conversions.record(order.id, marta.id)
+def test_of_a_contact_that_is_deleted_only_the_number_stays(marta):
+    order = rule("Order", each_time=True)
+    conversions.record(order.id, marta.id, key="A-17", amount=5)
     contacts.delete(marta.id)
-    assert counted() == [] and db.session.scalar(sa.select(Contact.id)) is None
+    assert db.session.scalar(sa.select(Contact.id)) is None
+    (left,) = counted()
+    assert (left.contact_id, left.dedupe_key, left.url, left.amount_cents) == (None, "", "", 500)
+    assert conversions.recent(order.id) == [(left, "")] and conversions.entry(order.id).count == 1
+    assert conversions.undo(left.id).undone_at
 
 
 def test_the_history_of_a_contact_tells_of_pages_and_conversions(page, site, marta):

@@ -20,6 +20,7 @@ from flowserver.models import (
     Contact,
     ContactList,
     ContactTag,
+    Conversion,
     Decision,
     Engagement,
     Enrollment,
@@ -350,6 +351,9 @@ def erase(contact_ids: Sequence[int]) -> None:
         sa.delete(Visitor).where(Visitor.contact_id.in_(contact_ids)),  # first, as a visit locks them: visitor, contact
         sa.delete(PageView).where(PageView.contact_id.in_(contact_ids)),
         sa.delete(Visit).where(Visit.contact_id.in_(contact_ids)),
+        sa.update(Conversion)
+        .where(Conversion.contact_id.in_(contact_ids))
+        .values(contact_id=None, dedupe_key="", url=""),
         sa.update(Enrollment)
         .where(Enrollment.contact_id.in_(contact_ids), Enrollment.due_at.is_not(None))
         .values(due_at=None, ended_at=now, end_reason="contact_deleted", awaits=None, held=False),

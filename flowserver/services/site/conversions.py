@@ -83,15 +83,15 @@ def _entries(which: Any) -> list[Entry]:
 
 
 def recent(rule_id: int, most: int = 30) -> list[tuple[Conversion, str]]:
-    """The conversions of a rule that were counted last, each with what its contact is called."""
+    """The conversions of a rule that were counted last, each with what its contact is called; "" for one that was erased."""
     query = (
         sa.select(Conversion, Contact)
-        .join(Contact, Contact.id == Conversion.contact_id)
+        .outerjoin(Contact, Contact.id == Conversion.contact_id)
         .where(Conversion.rule_id == rule_id)
         .order_by(Conversion.at.desc(), Conversion.id.desc())
     )
     return [
-        (row, f"{one.first_name} {one.last_name}".strip() or one.email or one.phone or "")
+        (row, f"{one.first_name} {one.last_name}".strip() or one.email or one.phone or "" if one else "")
         for row, one in db.session.execute(query.limit(most))
     ]
 
@@ -377,10 +377,10 @@ def undo(conversion_id: int, rule_id: int | None = None) -> Conversion:
         row.undone_at = clock.now()
         if row.key.startswith("contact:"):
             row.key = f"undone:{row.id}"
-        data = {"conversion": row.id}
-        key = f"undone:{row.id}"
-        events.record(
-            row.contact_id, "conversion_undone", subject=str(row.rule_id), key=key, at=row.undone_at, data=data
-        )
+        if row.contact_id is not None:
+            data, key = {"conversion": row.id}, f"undone:{row.id}"
+            events.record(
+                row.contact_id, "conversion_undone", subject=str(row.rule_id), key=key, at=row.undone_at, data=data
+            )
     db.session.commit()
     return row

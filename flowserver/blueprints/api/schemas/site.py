@@ -139,7 +139,7 @@ class Conversion(fields.Shown):
 
     id = plain.Integer()
     rule_id = plain.Integer()
-    contact_id = plain.Integer()
+    contact_id = plain.Integer(allow_none=True, metadata={"description": "null: the contact was erased."})
     at = plain.DateTime()
     amount = plain.Float(allow_none=True)
     key = plain.String()
