@@ -315,6 +315,14 @@ def test_tags_come_and_go(api, ada, db):
     assert api.get(f"/contacts/{ada['id']}").json["tags"] == []
 
 
+def test_a_bulk_body_of_ten_megabytes_is_refused_and_one_of_a_thousand_large_rows_taken(api):
+    large = {"contacts": [{"email": f"a{n}@example.com", "first_name": "x" * 10_000} for n in range(1000)]}
+    problem(api.post("/contacts/bulk", large), 413, "too-large")
+    rows = [{"email": f"a{n}@example.com", "consent_words": "w" * 2000} for n in range(1000)]
+    answer = api.post("/contacts/bulk", {"contacts": rows})
+    assert answer.status_code == 200 and answer.json["created"] == 1000
+
+
 @each("body", [{}, {"tags": "vip"}, {"tags": [None]}, {"tags": ["a;b"]}, {"tags": [""]}, {"tags": ["x"] * 51}])
 def test_bad_tags_are_refused(api, ada, body):
     problem(api.post(f"/contacts/{ada['id']}/tags", body), 422, "invalid")

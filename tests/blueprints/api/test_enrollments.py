@@ -187,3 +187,73 @@ def test_the_workspace_says_who_i_am(api, workspace):
         "channels": ["email", "sms"],
         "key": {"id": answer["key"]["id"], "name": "tests", "scopes": ["read", "write"]},
     }
+
+
+# --- by hand ---------------------------------------------------------------------------------------------
+
+STEPS = [
+    {"key": "wait", "type": "wait", "for": {"days": 3}},
+    {"key": "tag", "type": "add_tag", "tag": "walked"},
+    {"key": "hear", "type": "wait_for_event", "event": "purchase", "at_most": {"days": 9}, "then": [], "else": [{"key": "no", "type": "add_tag", "tag": "nothing"}]},
+]  # fmt: skip
+
+
+@pytest.fixture
+def inside(api, newsletter, clock, queue):
+    """The address of Ada's passage through a flow with a start wait, a wait and a wait for an event."""
+    trigger = {"type": "list_joined", "list": "Newsletter", "wait": {"hours": 1}}
+    flow = api.post("/flows", {"name": "By hand", "trigger": trigger, "steps": STEPS}).json
+    assert api.post(f"/flows/{flow['id']}/publish").status_code == 200
+    api.post("/contacts", {"email": "ada@example.com", "lists": ["Newsletter"]})
+    queue.drain()
+    return f"/enrollments/{api.get('/enrollments').json['data'][0]['id']}"
+
+
+def test_a_wait_is_ended_by_hand_step_by_step(api, inside, queue):
+    """A start wait, a wait and a wait for an event, each ended now: it goes on as if the time were up."""
+    where = []
+    for _ in range(3):
+        moved = api.post(f"{inside}/move-on")
+        assert moved.status_code == 200, moved.json
+        queue.drain()
+        where.append(api.get(inside).json["step"])
+    assert where[:2] == ["wait", "hear"]
+    ended = api.get(inside).json
+    assert (ended["state"], ended["end_reason"]) == ("ended", "finished")
+    assert api.get("/contacts").json["data"][0]["tags"] == ["nothing", "walked"]
+    told = [(one["step"], one["outcome"], one["why"]) for one in ended["decisions"] if one["reason"] == "moved_on"]
+    assert told == [("wait", "next", "Moved on by hand"), ("hear", "else", "Moved on by hand")]
+    problem(api.post(f"{inside}/move-on"), 409, "conflict")
+
+
+def test_a_contact_is_taken_out_by_hand(api, inside, queue):
+    seen = api.get(inside)
+    assert seen.headers["ETag"]
+    gone = api.post(f"{inside}/end", headers={"If-Match": seen.headers["ETag"]})
+    assert (gone.json["state"], gone.json["end_reason"]) == ("ended", "taken_out")
+    assert gone.json["decisions"][-1]["why"] == "Taken out by hand"
+    problem(api.post(f"{inside}/end", headers={"If-Match": seen.headers["ETag"]}), 412, "precondition-failed")
+    problem(api.post(f"{inside}/end"), 409, "conflict")
+    problem(api.post("/enrollments/99999999/end"), 404, "not-found")
+    queue.drain()
+
+
+def test_nobody_is_moved_on_while_the_flow_is_paused(api, inside, queue):
+    flow = api.get(inside).json["flow_id"]
+    api.post(f"/flows/{flow}/pause", {"mode": "freeze"})
+    problem(api.post(f"{inside}/move-on"), 409, "conflict")
+    api.post(f"/flows/{flow}/resume")
+    queue.drain()
+    assert api.post(f"{inside}/move-on").status_code == 200
+
+
+def test_what_moved_since_is_told(api, inside, clock, queue):
+    def changed(path):
+        return len(api.get(f"{path}?updated_since={clock.now.isoformat()}".replace("+", "%2B")).json["data"])
+
+    assert changed("/enrollments") == 1
+    clock.forward(minutes=5)
+    assert changed("/enrollments") == changed("/messages") == 0
+    api.post(f"{inside}/move-on")
+    queue.drain()
+    assert changed("/enrollments") == 1

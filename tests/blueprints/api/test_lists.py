@@ -143,3 +143,102 @@ def test_it_makes_and_lists_fields(api):
 def test_bad_fields_are_refused(api, body, where):
     api.post("/fields", {"label": "Taken", "type": "text"})
     assert set(problem(api.post("/fields", body), 422, "invalid")["errors"]) == where
+
+
+# --- single tags and fields, and what changed ------------------------------------------------------------
+
+
+def test_tags_are_renamed_and_deleted(api):
+    api.post("/contacts", {"email": "ada@example.com", "tags": ["vip"]})
+    tag = api.get("/tags?name=VIP").json["data"][0]
+    path = f"/tags/{tag['id']}"
+    seen = api.get(path)
+    assert seen.json["contacts"] == 1
+    assert api.patch(path, {"name": "Regular"}, headers={"If-Match": seen.headers["ETag"]}).json["name"] == "regular"
+    problem(api.patch(path, {"name": "x"}, headers={"If-Match": seen.headers["ETag"]}), 412, "precondition-failed")
+    assert api.get("/contacts").json["data"][0]["tags"] == ["regular"]
+    api.post("/tags", {"name": "taken"})
+    assert list(problem(api.patch(path, {"name": "TAKEN"}), 422, "invalid")["errors"]) == ["name"]
+    assert api.delete(path).status_code == 204
+    problem(api.get(path), 404, "not-found")
+    assert api.get("/contacts").json["data"][0]["tags"] == []
+
+
+def test_fields_are_changed_and_deleted_with_their_values(api):
+    made = api.post("/fields", {"label": "Coffee", "type": "choice", "choices": ["Espresso", "Filter"]})
+    path = f"/fields/{made.json['id']}"
+    assert made.headers["Location"] == f"/api/v1{path}"
+    api.post("/contacts", {"email": "ada@example.com", "fields": {"coffee": "Filter"}})
+    changed = api.patch(path, {"label": "Favourite"}, headers={"If-Match": made.headers["ETag"]})
+    assert (changed.json["key"], changed.json["label"], changed.json["choices"]) == (
+        "coffee",
+        "Favourite",
+        ["Espresso", "Filter"],
+    )
+    assert list(problem(api.patch(path, {"choices": ["One"]}), 422, "invalid")["errors"]) == ["choices"]
+    problem(api.delete(path, headers={"If-Match": made.headers["ETag"]}), 412, "precondition-failed")
+    assert api.delete(path).status_code == 204
+    problem(api.get(path), 404, "not-found")
+    assert api.get("/contacts").json["data"][0]["fields"] == {}
+
+
+def test_a_tag_or_field_in_use_is_kept_and_its_users_are_named(api, newsletter):
+    field = api.post("/fields", {"label": "City", "type": "text"}).json
+    steps = [
+        {"key": "a", "type": "add_tag", "tag": "vip"},
+        {"key": "b", "type": "set_field", "field": "city", "value": "Roma"},
+    ]
+    api.post("/tags", {"name": "vip"})
+    flow = api.post("/flows", {"name": "F", "trigger": {"type": "list_joined", "list": "Newsletter"}, "steps": steps})
+    tag = api.get("/tags?name=vip").json["data"][0]
+    for path in (f"/tags/{tag['id']}", f"/fields/{field['id']}"):
+        found = problem(api.delete(path), 409, "conflict")
+        assert found["uses"] == [{"kind": "flow", "id": flow.json["id"], "name": "F"}]
+
+
+def test_a_copy_is_kept_up_to_date_with_updated_since(api, clock, newsletter):
+    """What changed since the last round began is told, and nothing else."""
+    flow = {
+        "name": "F",
+        "trigger": {"type": "list_joined", "list": "Newsletter"},
+        "steps": [{"key": "e", "type": "end"}],
+    }
+    paths = {
+        "/lists": api.post("/lists", {"name": "News"}).json["id"],
+        "/tags": api.post("/tags", {"name": "vip"}).json["id"],
+        "/fields": api.post("/fields", {"label": "City", "type": "text"}).json["id"],
+        "/forms": api.post("/forms", {"name": "Footer", "list": "News"}).json["id"],
+        "/segments": api.post("/segments", {"name": "S", "rule": {"type": "has_phone"}}).json["id"],
+        "/flows": api.post("/flows", flow).json["id"],
+        "/contacts": api.post("/contacts", {"email": "ada@example.com", "tags": ["vip"], "lists": ["News"]}).json["id"],
+    }
+    changes = {path: {"label": "Town"} if path == "/fields" else {"name": "other"} for path in paths}
+    clock.forward(minutes=5)
+
+    def changed(path):
+        return [
+            row["id"]
+            for row in api.get(f"{path}?updated_since={clock.now.isoformat()}".replace("+", "%2B")).json["data"]
+        ]
+
+    assert all(changed(path) == [] for path in paths)
+    clock.forward(minutes=5)
+    for path in ("/lists", "/tags", "/fields", "/forms", "/segments"):
+        body = changes[path]
+        assert api.patch(f"{path}/{paths[path]}", body).status_code == 200
+        assert changed(path) == [paths[path]], path
+    for number, change in enumerate(
+        (
+            lambda one: api.post(f"{one}/tags", {"tags": ["new"]}),
+            lambda one: api.delete(f"{one}/tags/new"),
+            lambda one: api.post(f"{one}/lists", {"list": "Newsletter"}),
+            lambda one: api.delete(f"{one}/lists/{newsletter.id}"),
+            lambda one: api.post(
+                f"{one}/consents", {"channel": "email", "state": "given", "at": "2020-01-01T00:00:00Z"}
+            ),
+        )
+    ):
+        clock.forward(minutes=5)
+        assert changed("/contacts") == []
+        assert change(f"/contacts/{paths['/contacts']}").status_code in (200, 204), number
+        assert changed("/contacts") == [paths["/contacts"]], number
