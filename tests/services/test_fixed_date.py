@@ -294,7 +294,7 @@ def test_it_goes_on_where_it_stopped_and_doubles_nobody(workspace, clock, queue,
 
     monkeypatch.setattr(starts.enrollment, "enroll_crowd", dying)
     monkeypatch.setattr(starts, "LEAST", 3)
-    monkeypatch.setattr(starts, "CHUNK", 3)
+    monkeypatch.setattr(starts, "MOST", 3)
     with pytest.raises(ZeroDivisionError):
         starts.work(start, chunk=3)
     db.session.rollback()

@@ -179,7 +179,7 @@ def test_it_says_whom_a_start_was_for(workspace, clock):
 
 def test_a_job_that_is_killed_is_rung_for_again(workspace, clock, queue, monkeypatch):
     ids = people(workspace, 5)
-    monkeypatch.setattr(starts, "CHUNK", 2)
+    monkeypatch.setattr(starts, "MOST", 2)
     monkeypatch.setattr(starts, "LEAST", 2)
     row = hand_starts.begin(made().id, hand_starts.group(list=a_list(workspace, members=ids)))
     assert starts.work(row.id, seconds=0, chunk=2) == 2

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 LATEST = timedelta(hours=24)  # a moment found later than this is missed
 MOST_MOMENTS = 1000  # looked at in one go
 TURN = 20.0  # seconds of one job
-CHUNK, LEAST = 5000, 1000
+CHUNK, LEAST, MOST = 5000, 1000, 20_000
 SHORT = 0.05  # seconds a chunk may hold SQLite's write lock
 _F, _S, _E, _W = (table.__table__.c for table in (Flow, FlowStart, Enrollment, Workspace))
 
@@ -149,16 +149,15 @@ def work(start_id: int, seconds: float = TURN, chunk: int = CHUNK) -> int:
     flow_id = db.session.connection().scalar(sa.select(_S.flow_id).where(_S.id == start_id))
     db.session.commit()
     while flow_id is not None:
-        began = time.monotonic()
-        count = _let_in(start_id, flow_id, chunk)
-        if count is None:
+        done = _let_in(start_id, flow_id, chunk)
+        if done is None:
             break
-        total += count
+        total += done.entered
         if time.monotonic() > ends:
             jobqueue.wake("start", start_id)
             break
         if db.engine.dialect.name == "sqlite":  # others want to write, too
-            chunk = max(LEAST, min(CHUNK, int(chunk * SHORT / max(time.monotonic() - began, 0.001))))
+            chunk = max(LEAST, min(MOST, int(chunk * SHORT / max(done.seconds, 0.001))))
     return total
 
 
@@ -170,7 +169,14 @@ _START = (
 )
 
 
-def _let_in(start_id: int, flow_id: int, chunk: int) -> int | None:
+class _Done(NamedTuple):
+    """How many entered with one chunk, and how long it held the write lock."""
+
+    entered: int
+    seconds: float
+
+
+def _let_in(start_id: int, flow_id: int, chunk: int) -> _Done | None:
     """One chunk of a crowd in one transaction; ``None`` when there is nothing to do (any more)."""
     connection = db.session.connection()
     bulk.lock_name(connection, flow_id)
@@ -179,7 +185,7 @@ def _let_in(start_id: int, flow_id: int, chunk: int) -> int | None:
         db.session.commit()
         return None
     flow = SimpleNamespace(id=flow_id, **{name: getattr(start, f"flow_{name}") for name in _WANTED})
-    now, count = clock.now(), 0
+    began, now, count = time.monotonic(), clock.now(), 0
     people, last = audience.part(start.rule, flow.workspace_id, start.after, chunk)
     if last is not None:
         data = None if start.by == "time" else {"start": "hand"}
@@ -192,7 +198,7 @@ def _let_in(start_id: int, flow_id: int, chunk: int) -> int | None:
         _nobody(flow)
     jobqueue.wake_after_commit(db.session, "advance")
     db.session.commit()
-    return count
+    return _Done(count, time.monotonic() - began)
 
 
 def _nobody(flow: Any) -> None:
