@@ -419,3 +419,29 @@ def test_flows_ask_what_was_bought_and_whether_goods_are_left(flow, workspace, c
     names = {row.id: row.email for row in db.session.execute(sa.select(Contact.id, Contact.email))}
     found = {names[run.contact_id].partition("@")[0]: run.label for run in runs(Enrollment.flow_id == row.id)}
     assert found == {"before": "no", "after": "yes", "back": "no", "cart": "no", "nobody": "no"}
+
+
+def test_single_events_at_the_same_moment_are_written_together_each_once(app, flow, workspace, clock):
+    from flowserver.services.accounts import api_keys
+    from flowserver.services.people import together as counter
+
+    thanks = flow("purchase")
+    key, secret = api_keys.make(workspace.id, "shop")
+    counter.remember(secret, key.id)
+    door = counter.door(secret)
+    sent = [
+        {
+            "type": "purchase",
+            "contact": {"email": f"c{n % 10}@x.example"},
+            "properties": {"order": f"A-{n % 10}", "amount": 5},
+        }
+        for n in range(40)
+    ]
+
+    def some(start):
+        return [counter.take(door, raw) or reported.take(raw) for raw in sent[start::8]]
+
+    found = together(app, workspace, *[lambda start=start: some(start) for start in range(8)])
+    results = [one.result for outcomes in found for one in outcomes]
+    assert (results.count("accepted"), results.count("repeated")) == (10, 30)
+    assert inside(thanks) == 10 and db.session.scalar(sa.select(sa.func.count(Contact.id))) == 10

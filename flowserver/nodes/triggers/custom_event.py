@@ -58,9 +58,10 @@ class CustomEvent(Trigger):
             render_kw={"autocapitalize": "none", "spellcheck": "false"},
         )
         property = wtforms.StringField(
-            N_("Only where this property"), description=N_("Leave both empty for any event.")
+            N_("Property"),
+            description=N_("To start only where a property has a certain value. Leave both empty for any event."),
         )
-        value = wtforms.StringField(N_("has this value"))
+        value = wtforms.StringField(N_("Value of the property"))
 
     def admits(self, event: Fact) -> bool:
         if event.type != self.settings["event"]:

@@ -35,6 +35,7 @@ from flowserver.services.people.reported import Taken
 log = structlog.get_logger()
 
 MOST = 64  # events of one turn
+TURNS = {"postgresql": 2}  # at once: while one waits for the database another is put together; SQLite has one writer
 MOST_KEYS = 1000
 _K, _W = ApiKey.__table__.c, Workspace.__table__.c
 _DOORS = (
@@ -74,39 +75,40 @@ class _Ticket:
 class _Counter:
     """Where events of one process wait; one of those who brought them writes for all."""
 
-    def __init__(self) -> None:
+    def __init__(self, turns: int) -> None:
         self.lock = threading.Lock()
         self.waiting: list[_Ticket] = []
-        self.busy = False
+        self.free = turns
 
     def put(self, ticket: _Ticket) -> None:
         """Have it written, by oneself or by somebody who is at it."""
         ticket.turn.acquire()
         with self.lock:
             self.waiting.append(ticket)
-            ticket.leads, self.busy = not self.busy, True
+            ticket.leads = self.free > 0
+            self.free -= ticket.leads
         if not ticket.leads:
             ticket.turn.acquire()  # until it is written, or one's own turn to write
-        while ticket.leads:
+        if ticket.leads:
             self._lead(ticket)
 
     def _lead(self, mine: _Ticket) -> None:
+        """Write one's own event and those of all who wait and are not about to write themselves."""
         with self.lock:
-            batch, self.waiting = self.waiting[:MOST], self.waiting[MOST:]
+            others = [ticket for ticket in self.waiting if not ticket.leads][: MOST - 1]
+            taken = {id(mine), *map(id, others)}
+            self.waiting = [ticket for ticket in self.waiting if id(ticket) not in taken]
         try:
-            _write(batch)
+            _write([mine, *others])
         finally:
-            done = [ticket for ticket in batch if ticket is not mine]
-            if mine in batch:
-                mine.leads = False
-                self._hand_over()
-            for ticket in done:
+            self._hand_over()
+            for ticket in others:
                 ticket.turn.release()
 
     def _hand_over(self) -> None:
         with self.lock:
-            following = self.waiting[0] if self.waiting else None
-            self.busy = following is not None
+            following = next((ticket for ticket in self.waiting if not ticket.leads), None)
+            self.free += following is None
             if following is not None:
                 following.leads = True
         if following is not None:
@@ -161,7 +163,8 @@ def take(opened: Door, raw: Any) -> Taken | None:
     if db.session.registry.has():
         db.session.rollback()  # whoever waits for a turn must hold nothing that the one who writes needs
     ticket = _Ticket(opened, report)
-    counter: _Counter = current_app.extensions.setdefault("flowserver-counter", _Counter())
+    turns = TURNS.get(db.engine.dialect.name, 1)
+    counter: _Counter = current_app.extensions.setdefault("flowserver-counter", _Counter(turns))
     counter.put(ticket)
     return ticket.taken
 
