@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,9 +20,12 @@ class Identity:
     proof: str = ""
 
 
-def sign(signer: Signer, workspace_id: int, contact_id: int, until: datetime, message_id: int = 0) -> str:
-    """A token for a contact, good until an instant. With a message it is good for the first browser that shows it."""
-    parts = [*map(short, (workspace_id, contact_id, int(until.timestamp()), message_id)), secrets.token_hex(5)]
+def sign(signer: Signer, workspace_id: int, contact_id: int, until: datetime, chance: str, message_id: int = 0) -> str:
+    """A token for a contact, good until an instant; ``chance`` (letters and digits) makes it one of its kind.
+
+    With a message it is good for the first browser that shows it.
+    """
+    parts = [*map(short, (workspace_id, contact_id, int(until.timestamp()), message_id)), chance]
     return signer.sign(PURPOSE, "-".join(parts))
 
 

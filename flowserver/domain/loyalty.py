@@ -7,7 +7,6 @@ and the check digit of EAN-13, so that every scanner reads it and a mistyped dig
 from __future__ import annotations
 
 import re
-import secrets
 from decimal import Decimal
 from typing import Any
 
@@ -20,9 +19,9 @@ MOST_CENTS = 100_000_000  # a million, of whatever the client's till counts
 _NUMBER = re.compile(r"2[0-9]{12}")
 
 
-def new_number() -> str:
-    """A card number nobody can guess: one of a hundred thousand million, valid by its check digit."""
-    body = "2" + "".join(secrets.choice("0123456789") for _ in range(11))
+def card_number(chance: int) -> str:
+    """One of a hundred thousand million card numbers, valid by its check digit; ``chance`` says which."""
+    body = f"2{chance % 10**11:011d}"
     return body + check_digit(body)
 
 

@@ -176,7 +176,7 @@ def test_a_scan_finds_the_card_or_says_what_is_wrong(console, card):
     assert found.status_code == 303 and "Marta" in console.get(found.location).text
     assert console.get(f"{TILL}?card=http://localhost/k/{card.public_id}").location == found.location
     wrong = card.number[:-1] + str((int(card.number[-1]) + 1) % 10)
-    for typed, words in (("", "Scan the card"), ("123", "13 digits"), (wrong, "A digit of this number is wrong"), (loyalty.new_number(), "no card with this number")):  # fmt: skip
+    for typed, words in (("", "Scan the card"), ("123", "13 digits"), (wrong, "A digit of this number is wrong"), (cards.new_number(), "no card with this number")):  # fmt: skip
         page = console.get(f"{TILL}?card={typed}")
         assert page.status_code == 422 and words in text(page) and typed in page.text
 

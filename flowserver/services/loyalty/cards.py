@@ -258,7 +258,7 @@ def _insert(programme: Programme, contact_id: int | None, now: datetime) -> Card
         row = {
             "workspace_id": programme.workspace_id,
             "programme_id": programme.id,
-            "number": loyalty.new_number(),
+            "number": new_number(),
             "public_id": _public_id(),
             "contact_id": contact_id,
             "balance": 0,
@@ -270,6 +270,11 @@ def _insert(programme: Programme, contact_id: int | None, now: datetime) -> Card
         if made:
             return ledger.lock(Card.id == made[0][0])[0]
     raise Conflict(N_("No free card number was found. Try again"))
+
+
+def new_number() -> str:
+    """A card number nobody can guess."""
+    return loyalty.card_number(secrets.randbelow(10**11))
 
 
 def _public_id() -> str:
@@ -336,7 +341,7 @@ def replace(card_id: int) -> Card:
     Raises :class:`NotFound`.
     """
     card = ledger.hold(card_id)
-    card.replaced_number, card.number, card.public_id = card.number, loyalty.new_number(), _public_id()
+    card.replaced_number, card.number, card.public_id = card.number, new_number(), _public_id()
     card.blocked, card.updated_at = False, clock.now()
     db.session.commit()
     return card

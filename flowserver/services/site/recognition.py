@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -35,7 +36,8 @@ def carried(url: str, message: Any, now: datetime) -> str:
     if page is None or not _tracked(page.host, message.workspace_id):
         return url
     signer = connections.signer()
-    token = identity.sign(signer, message.workspace_id, message.contact_id, now + LINK_GOOD_FOR, message.id)
+    good_until, chance = now + LINK_GOOD_FOR, secrets.token_hex(5)
+    token = identity.sign(signer, message.workspace_id, message.contact_id, good_until, chance, message.id)
     return with_parameter(url, IDENTITY, token)
 
 
@@ -65,4 +67,4 @@ def token_for(contact_id: int, valid_for: timedelta = TOKEN_GOOD_FOR) -> tuple[s
     if not timedelta(seconds=60) <= valid_for <= LONGEST:
         raise Invalid({"valid_for": [Text("Choose %(least)s to %(most)s seconds", least=60, most=24 * 3600)]})
     until = clock.now() + valid_for
-    return identity.sign(connections.signer(), contact.workspace_id, contact.id, until), until
+    return identity.sign(connections.signer(), contact.workspace_id, contact.id, until, secrets.token_hex(5)), until

@@ -9,6 +9,7 @@ from flowserver.domain import loyalty
 from flowserver.extensions import db
 from flowserver.models import Contact, Enrollment, Event
 from flowserver.services.flows import flows
+from flowserver.services.loyalty import cards
 
 from .conftest import each
 from .test_door import problem
@@ -148,7 +149,7 @@ def test_a_card_for_nobody_we_can_find_is_refused(api, body, where):
 def test_an_unknown_card_is_not_found(api, card):
     number = card.rpartition("/")[2]
     wrong = number[:-1] + str((int(number[-1]) + 1) % 10)
-    for other in (loyalty.new_number(), wrong, "1", "x" * 13):
+    for other in (cards.new_number(), wrong, "1", "x" * 13):
         path = f"/loyalty/cards/{other}"
         for answer in (api.get(path), api.post(f"{path}/movements", {"amount": 5}), api.patch(path, {"blocked": True})):
             problem(answer, 404, "not-found")
