@@ -8,10 +8,20 @@ import sqlalchemy as sa
 from flowserver.domain import sending
 from flowserver.errors import Conflict, Invalid, NotFound
 from flowserver.extensions import db
-from flowserver.models import Alert, Campaign, Connection, Contact, ContactList, Message, Suppression, Workspace
+from flowserver.models import (
+    Alert,
+    Campaign,
+    Connection,
+    Contact,
+    ContactList,
+    Engagement,
+    Message,
+    Suppression,
+    Workspace,
+)
 from flowserver.services.engine import ticks
 from flowserver.services.messages import campaign_numbers, campaign_reach, campaign_runs, campaigns, deliveries, reports
-from flowserver.services.people import lists, segments, usage
+from flowserver.services.people import lists, segments, timeline, usage
 from tests.services.conftest import use
 from tests.services.town import a_list, messages, people
 from tests.sinks import SmtpSink
@@ -461,3 +471,20 @@ def test_a_segment_is_computed_when_it_is_planned(workspace, clock, monkeypatch)
     campaigns.send(row.id)
     run(row)
     assert [one.contact_id for one in messages()] == ids[::2]
+
+
+def test_the_contacts_history_names_the_campaign(workspace, clock):
+    row = a_campaign(workspace, 1)
+    campaigns.send(row.id)
+    run(row)
+    one = messages()[0]
+    one.state, one.accepted_at = "accepted", clock.now
+    db.session.add(
+        Engagement(
+            workspace_id=workspace.id, message_id=one.id, contact_id=one.contact_id, kind="open", at=clock.now
+        )
+    )  # fmt: skip
+    db.session.commit()
+    found = [(entry.title, entry.text, entry.detail) for entry in timeline.of(one.contact_id).entries]
+    assert ("Opened “May letter”", "Campaign “May letter”", "") in found
+    assert ("E-mail sent", "Campaign “May letter”", "May letter") in found

@@ -24,6 +24,7 @@ from flowserver.models import Contact, ContactList, Field, Form, Message, User, 
 from flowserver.services.accounts import clients, setup
 from flowserver.services.engine import bulk, engine, events
 from flowserver.services.flows import flows
+from flowserver.services.messages import campaigns
 from flowserver.services.operations import demo_site
 from flowserver.services.operations.demo_loyalty import Shop
 from flowserver.services.people import score_rules, segments
@@ -223,7 +224,14 @@ class _Story:
             flows.publish(flow.id, self.user_id, include_existing=False)
 
     def _unfinished(self) -> None:
-        """A draft with something to fix, and a paused flow: what a real week looks like."""
+        """A draft with something to fix, a paused flow, a campaign to be sent: what a real week looks like."""
+        body = [
+            {"type": "heading", "text": "What is new in the shop"},
+            {"type": "text", "text": "Hello {{ contact.first_name | default: 'there' }}, this is what came in."},
+            {"type": "button", "label": "Have a look", "url": "https://example.com/new"},
+        ]
+        content = {"subject": "What is new this month", "body": body}
+        campaigns.create("email", "Monthly letter", self.user_id, content=content, list_id=self.newsletter)
         flows.create(_win_back(), self.user_id)
         paused = flows.create(_thanks(), self.user_id)
         flows.publish(paused.id, self.user_id, include_existing=False)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from flowserver.domain import definition as definitions
 from flowserver.domain.definition import Compiled
 from flowserver.extensions import db
-from flowserver.models import Flow, FlowVersion
+from flowserver.models import Campaign, Flow, FlowVersion
 from flowserver.nodes.base import Names
 from flowserver.services.flows import options, outline
 from flowserver.text import N_, Text
@@ -89,6 +89,13 @@ class Chapters:
             )
         return self._made[version_id]
 
+    def of(self, message: Any) -> str:
+        """Where a message came from, in words: flow and step, or the campaign."""
+        if message.campaign_id is None:
+            return self.where(message.version_id, message.step)
+        campaign = db.session.get(Campaign, message.campaign_id)
+        return Text("Campaign “%(campaign)s”", campaign=campaign.name) if campaign is not None else ""
+
     def where(self, version_id: int | None, key: str) -> str:
         """Flow and step in words."""
         chapter = self.get(version_id)
@@ -99,5 +106,8 @@ def headline(message: Any, chapters: Chapters) -> str:
     """What a message was about: its subject, or the first words of an SMS."""
     chapter = chapters.get(message.version_id)
     content = message.content or (chapter.settings(message.step) if chapter else {})
+    if message.campaign_id is not None:
+        campaign = db.session.get(Campaign, message.campaign_id)
+        content = campaign.content if campaign is not None else {}
     text = str(content.get("subject") or content.get("text") or "")
     return text if len(text) <= 80 else text[:79] + "…"

@@ -166,7 +166,7 @@ def _messages(contact_id: int, before: datetime | None) -> Iterator[Entry]:
 
 
 def _about(row: Message, chapters: Chapters) -> str:
-    where = chapters.where(row.version_id, row.step) if row.version_id else _KINDS.get(row.kind, "")
+    where = chapters.of(row) if row.version_id or row.campaign_id else _KINDS.get(row.kind, "")
     if row.state in ("skipped", "failed", "bounced", "unknown"):
         return Text("%(reason)s. %(where)s", reason=reason(row.reason), where=where) if row.reason else where
     return where
@@ -191,7 +191,7 @@ def _reactions(contact_id: int, before: datetime | None) -> Iterator[Entry]:
     chapters = Chapters(message.version_id for _, message in rows)
     for row, message in rows:
         icon, kind, words = _REACTIONS[row.kind]
-        text = row.url or chapters.where(message.version_id, message.step)
+        text = row.url or chapters.of(message)
         if row.machine:
             text = N_("By a mail program on its own, so it is not counted")
             kind = "plain"
