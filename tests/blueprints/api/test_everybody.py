@@ -11,9 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from flowserver import extensions as ext
+from tests.conftest import make_user
 
 from .conftest import PREFIX, Api, check, document, operations
-from .world import FLOW, address, elsewhere, example, furnish, places, put
+from .world import FLOW, NOWHERE, address, elsewhere, example, furnish, places, put
 
 NONSENSE = [None, True, -1, 2**63, 1.5, "", "x" * 20_000 + "\u202e💥\ufdd0", [[]], {}, {"type": {"type": []}}]
 
@@ -282,3 +283,53 @@ def test_a_check_of_answers_that_never_fails_would_be_worthless(app, workspace):
     ):
         with pytest.raises(AssertionError):
             check(spec, "GET", "/tags", SimpleNamespace(**{**vars(good), **wrong}))
+
+
+# --- the console -----------------------------------------------------------------------------------------
+
+
+def ids_of(db, workspace_id, name):
+    """Ids of all rows of a client that an address may mean by ``name``: ``campaign_id`` is one of two kinds."""
+    stem = {"run_id": "enrollment", "edit_id": "flow_edit", "key_id": "api_key"}.get(name, name.removesuffix("_id"))
+    tables = [
+        one
+        for one in ext.Base.metadata.sorted_tables
+        if stem in one.name and {"id", "workspace_id"} <= set(one.c.keys())
+    ]
+    found = [
+        db.session.scalar(sa.select(sa.func.min(one.c.id)).where(one.c.workspace_id == workspace_id)) for one in tables
+    ]
+    return [one for one in found if one] or [1]
+
+
+def test_no_page_of_ones_own_client_shows_or_changes_what_another_has(app, lume, other, login, db, workspace):
+    """Every address of the console below one's own client, with the ids of another client's objects: not found."""
+    browser, theirs, tried = login(make_user("staff", "kim@kino.example", other)), rows(db, workspace.id), 0
+    for rule in app.url_map.iter_rules():
+        numbers = [name for name, kind in rule._converters.items() if type(kind).__name__ == "IntegerConverter"]
+        if not rule.rule.startswith("/c/<client>/") or not numbers:
+            continue
+        words = {name: "email" for name in rule.arguments if name not in numbers} | {"client": other.slug}
+        words |= {
+            name: sorted(kind.items)[0]
+            for name, kind in rule._converters.items()
+            if hasattr(kind, "items") and name != "client"
+        }
+        for id in ids_of(db, workspace.id, numbers[0]):
+            values = {
+                **words,
+                **{name: id if name == numbers[0] else ids_of(db, workspace.id, name)[0] for name in numbers},
+            }
+            nowhere = {**values, **dict.fromkeys(numbers, NOWHERE)}
+            for method in sorted(rule.methods - {"HEAD", "OPTIONS"}):
+                build = app.url_map.bind("").build
+                answers = [
+                    browser.open(build(rule.endpoint, one), method=method, data={"name": "Mine"}).status_code
+                    for one in (values, nowhere)
+                ]
+                where = f"{method} {rule} {values}: {answers}"
+                assert answers[0] == answers[1], where
+                assert answers[0] == 404 or (method == "POST" and answers[0] == 422), where
+                tried += 1
+    assert tried > 60
+    assert rows(db, workspace.id) == theirs
