@@ -224,4 +224,4 @@ def _curl(method: str, path: str, item: Mapping[str, Any], operation: Mapping[st
     if "example" in content:
         sent = shlex.quote(json.dumps(content["example"], ensure_ascii=False))
         lines += ['-H "Content-Type: application/json"', f"-d {sent}"]
-    return " \\\n  ".join([*lines, f'"$URL{address}"'])
+    return " \\\n  ".join([*lines, f'"$FLOWSERVER{address}"'])
