@@ -11,6 +11,8 @@ import select
 import smtplib
 import socket
 import ssl
+import struct
+import sys
 import time
 from dataclasses import dataclass
 
@@ -141,25 +143,55 @@ def _why(error: Exception) -> str:
         return f"{error.smtp_code} {_words(error.smtp_error)}"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate is not trusted: {error.verify_message}"
+    if isinstance(error, BlockingIOError):
+        return "timed out"
     return str(error)[:200] or type(error).__name__
 
 
-def _read(smtp: smtplib.SMTP) -> tuple[int, bytes]:
-    """The next reply, as ``smtp.getreply`` reads it but in half the time. Raises ``OSError`` or ``SMTPException``."""
-    if smtp.file is None:
-        assert smtp.sock is not None
-        smtp.file = smtp.sock.makefile("rb")
-    words: list[bytes] = []
-    while True:
-        line = smtp.file.readline(_LONGEST_LINE + 1)
-        if not line:
-            raise smtplib.SMTPServerDisconnected("Connection unexpectedly closed")
-        if len(line) > _LONGEST_LINE:
-            raise smtplib.SMTPResponseException(500, "Line too long.")
-        words.append(line[4:].strip())
-        if line[3:4] != b"-":
-            code = int(line[:3]) if line[:3].isdigit() else -1
-            return code, words[0] if len(words) == 1 else b"\n".join(words)
+class _Replies:
+    """Reads the server's replies as ``smtplib`` does, in half the time; what came too early is kept for the next one."""
+
+    def __init__(self, sock: socket.socket):
+        self._sock, self._rest = sock, b""
+
+    def next(self, patience: int = 1) -> tuple[int, bytes]:
+        """The next reply, waited for ``patience`` time-outs long. Raises ``OSError`` or ``SMTPException``."""
+        words: list[bytes] = []
+        while True:
+            line = self._line(patience)
+            words.append(line[4:].strip())
+            if line[3:4] != b"-":
+                code = int(line[:3]) if line[:3].isdigit() else -1
+                return code, words[0] if len(words) == 1 else b"\n".join(words)
+
+    def _line(self, patience: int) -> bytes:
+        while b"\n" not in self._rest:
+            if len(self._rest) > _LONGEST_LINE:
+                raise smtplib.SMTPResponseException(500, "Line too long.")
+            self._rest += self._more(patience)
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line
+
+    def _more(self, patience: int) -> bytes:
+        for _ in range(patience):
+            try:
+                found = self._sock.recv(_LONGEST_LINE)
+            except (BlockingIOError, TimeoutError):
+                continue
+            if not found:
+                raise smtplib.SMTPServerDisconnected("Connection unexpectedly closed")
+            return found
+        raise TimeoutError("timed out")
+
+
+def _wait_in_the_kernel(sock: socket.socket, timeout: float) -> None:
+    """Let the kernel watch the time of a plain socket: Python would ask before every read and write whether it may."""
+    if isinstance(sock, ssl.SSLSocket) or sys.platform == "win32":
+        return
+    span = struct.pack("ll", int(timeout), int(timeout % 1 * 1_000_000))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, span)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, span)
+    sock.settimeout(None)
 
 
 def _words(text: bytes | str) -> str:
@@ -176,6 +208,7 @@ class SmtpSession(base.Session):
     def __init__(self, server: object):
         self._server = server  # a function: settings are read when the line is opened
         self._smtp: smtplib.SMTP | None = None
+        self._replies: _Replies | None = None
         self._used = 0.0
         self._pipelining = False
         self._utf8 = False
@@ -213,7 +246,11 @@ class SmtpSession(base.Session):
 
     def _open(self) -> None:
         self.close()
-        self._smtp = connect(self._server())  # type: ignore[operator]
+        server = self._server()  # type: ignore[operator]
+        self._smtp = connect(server)
+        assert self._smtp.sock is not None
+        _wait_in_the_kernel(self._smtp.sock, server.timeout)
+        self._replies = _Replies(self._smtp.sock)
         self._pipelining = self._smtp.has_extn("pipelining")
         self._utf8 = self._smtp.has_extn("smtputf8")
         self._used = time.monotonic()
@@ -236,9 +273,9 @@ class SmtpSession(base.Session):
             raise _Lost(_why(error)) from error
 
     def _reply(self) -> tuple[int, str]:
-        assert self._smtp is not None
+        assert self._replies is not None
         try:
-            code, text = _read(self._smtp)
+            code, text = self._replies.next()
         except (OSError, smtplib.SMTPException) as error:
             raise _Lost(_why(error)) from error
         if code == 421:  # the server is about to hang up
@@ -308,15 +345,10 @@ class SmtpSession(base.Session):
 
     def _finish(self) -> Answer:
         """The final dot. From here on silence means: it may have been taken."""
-        assert self._smtp is not None and self._smtp.sock is not None
-        sock = self._smtp.sock
-        timeout = sock.gettimeout()
+        assert self._smtp is not None and self._smtp.sock is not None and self._replies is not None
         try:
-            sock.settimeout(None if timeout is None else timeout * 4)  # servers scan the text before they answer
-            sock.sendall(b".\r\n")
-            code, text = _read(self._smtp)
-            if self._smtp.sock is not None:
-                self._smtp.sock.settimeout(timeout)
+            self._smtp.sock.sendall(b".\r\n")
+            code, text = self._replies.next(patience=4)  # servers scan the text before they answer
         except (OSError, smtplib.SMTPException) as error:
             self.close()
             return Answer(UNKNOWN, _why(error))
