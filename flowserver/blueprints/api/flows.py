@@ -336,7 +336,7 @@ def list_starts(flow_id: int, query: Mapping[str, Any]) -> Any:
     return paging.page(browse.Page(rows, following), show_start)
 
 
-@resource.reads(f"{ONE}/starts/{ID % 'start_id'}", shows=schemas.Start, example=START)
+@resource.reads(f"{ONE}/starts/{ID % 'start_id'}", shows=schemas.Start, example=START, tagged=True)
 def get_start(flow_id: int, start_id: int) -> Any:
     """Get contacts that were started together, and how many have entered."""
     return show_start(hand_starts.get(flow_id, start_id))

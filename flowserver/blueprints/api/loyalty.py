@@ -344,6 +344,7 @@ def get_card(card_number: str) -> Any:
     shows=schemas.Card,
     example={**CARD_EXAMPLE, "blocked": True},
     tagged=True,
+    if_match=True,
 )
 def change_card(card_number: str, body: Mapping[str, Any]) -> Any:
     """Block a card, free it, or say whose it is.
@@ -351,6 +352,7 @@ def change_card(card_number: str, body: Mapping[str, Any]) -> Any:
     A card that has a contact keeps it.
     """
     card = listing.card(card_number)
+    unchanged("loyalty_card", card.id, lambda: show_card(listing.card(card_number)))
     if "contact" in body:
         cards.attach(card.id, _whom(body["contact"]) or 0, by=BY)
     if "blocked" in body:

@@ -9,7 +9,7 @@ from flask import g
 from marshmallow import fields as plain
 
 from flowserver.blueprints.api import fields, paging
-from flowserver.blueprints.api.kit import ID, Answer, Resource
+from flowserver.blueprints.api.kit import ID, Answer, Resource, unchanged
 from flowserver.errors import Conflict, Forbidden
 from flowserver.services.accounts import agency_keys, team
 from flowserver.text import N_
@@ -133,11 +133,13 @@ def let_user_in(body: Mapping[str, Any]) -> Any:
     )
 
 
-@resource.writes("DELETE", ONE, status=204)
+@resource.writes("DELETE", ONE, status=204, if_match=True)
 def keep_user_out(user_id: int) -> None:
     """Take a person's way into the client.
 
     The account stays, and what they made, too. 409 for admins, who open all clients. Only keys of the agency may do
     this.
     """
-    team.keep_out(_by(), g.caller.workspace_id, user_id)
+    by = _by()
+    unchanged("user", user_id, lambda: show(team.one_of_client(g.caller.workspace_id, user_id)))
+    team.keep_out(by, g.caller.workspace_id, user_id)

@@ -83,6 +83,18 @@ def test_every_error_is_a_problem(spec):
         assert content["example"]["type"].startswith("urn:flowserver:problem:")
 
 
+LINKS = ("/contacts/{contact_id}/tags/{tag}", "/contacts/{contact_id}/lists/{list_id}")  # neither object changes
+
+
+def test_every_single_object_has_an_etag_and_is_changed_by_it(spec):
+    for method, path, operation in operations(spec):
+        if path.endswith("}") and path.removeprefix(PREFIX) not in LINKS:
+            if method == "GET":
+                assert "ETag" in operation["responses"]["200"]["headers"], path
+            elif method in ("PATCH", "PUT", "DELETE"):
+                assert "412" in operation["responses"], f"{method} {path}"
+
+
 def test_every_word_of_an_address_is_described(spec):
     for path, item in spec["paths"].items():
         named = {one["name"] for one in item.get("parameters", ())}
