@@ -84,6 +84,8 @@ def test_a_stranger_cannot_ask_for_what_is_not_theirs(app, stranger, lume, db, w
             name = one["name"] if hasattr(lume, one["name"]) else f"{one['name']}_id"
             if method != "GET" or one["in"] != "query" or not isinstance(getattr(lume, name, None), int):
                 continue
+            if any(key.endswith(name) and value == getattr(lume, name) for key, value in vars(own).items()):
+                continue  # another kind of the same name: a campaign of coupons of their own has this number
             asked = [f"{address(path, own)}?{one['name']}={getattr(ids, name)}" for ids in (lume, nowhere)]
             answers = [stranger.get(path) for path in asked]
             assert answers[0].status_code == answers[1].status_code, asked
