@@ -24,6 +24,7 @@ def create_app(config=None, pages: bool = True) -> Flask:
     app = Flask(__name__)
     app.config.from_mapping(flask_settings(config))
     app.extensions["config"] = config
+    app.url_map.converters["int"] = _id_converter()
 
     extensions.db.init_app(app)
     extensions.migrate.init_app(app, extensions.db, directory=str(migrations_folder()))
@@ -44,6 +45,16 @@ def create_app(config=None, pages: bool = True) -> Flask:
         if hasattr(module, "bp"):
             app.register_blueprint(module.bp)
     return app
+
+
+def _id_converter() -> type:
+    """``<int:…>`` of addresses: what no database can hold as an id is no address of ours."""
+    from werkzeug.routing import IntegerConverter
+
+    class Id(IntegerConverter):
+        regex = "[0-9]{1,18}"
+
+    return Id
 
 
 def flask_settings(config) -> dict:

@@ -46,3 +46,8 @@ class Day(Text):
         self: Day = str.__new__(cls, f"{day.day} {day:%B} {day.year}")
         self.msgid, self.params, self.day = str(self), {}, day
         return self
+
+
+def whole(raw: str) -> int | None:
+    """The number that an address or a form names, such as an id; ``None`` for anything but 1 to 18 plain digits."""
+    return int(raw) if raw.isascii() and raw.isdecimal() and len(raw) < 19 else None

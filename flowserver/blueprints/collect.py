@@ -40,6 +40,7 @@ def source() -> str:
 @bp.get("/t/<public_id>.js")
 def script(public_id: str) -> Response:
     """The script of a site; one that does nothing where the site is switched off or unknown, so that pages stay whole."""
+    count_try(PER_ADDRESS, "site-script")
     site = visits.monitor(public_id)
     text = source().replace(_PLACE, json.dumps(_told(site), separators=(",", ":"))) if site is not None else _OFF
     response = Response(text, mimetype="text/javascript")

@@ -23,7 +23,7 @@ from flowserver.domain import sms
 from flowserver.errors import Conflict, Invalid, flat
 from flowserver.nodes.base import NodeForm
 from flowserver.services.flows import composer
-from flowserver.text import N_
+from flowserver.text import N_, whole
 
 BLOCK_WORDS = {
     "heading": ("heading", N_("Heading")),
@@ -247,8 +247,8 @@ class _EmailPage(_Page):
         if word == "add" and which in composer.BLOCKS:
             self.spot = f"block-{len(blocks)}"
             return [*blocks, {"type": which}]
-        index = int(which) if which.isdigit() else -1
-        if not 0 <= index < len(blocks):
+        index = whole(which)
+        if index is None or not 0 <= index < len(blocks):
             return blocks
         if word == "remove":
             self.spot = f"block-{max(index - 1, 0)}"
@@ -293,7 +293,7 @@ def _posted_blocks(form: Any) -> list[tuple[int, dict[str, str]]]:
         kind = form.get(f"b{number}-type", "")
         if kind in composer.BLOCKS:
             parts = {name: form.get(f"b{number}-{name}", "").strip() for name in composer.BLOCKS[kind]}
-            found.append((int(number) if number.isdigit() else 0, {"type": kind, **parts}))
+            found.append((whole(number) or 0, {"type": kind, **parts}))
     return found
 
 

@@ -22,7 +22,7 @@ IDENTITY = "fs_id"  # the parameter a link of a mail carries to the site
 _KINDS = ("view", "stay", "event", "identify")
 _ID = re.compile("[0-9a-f]{32}")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,59}")
-_OWN = ("url", "path", "monitor", "visit", "chain")  # what we say about a custom event, never its sender
+_OWN = ("url", "path", "monitor", "visit", "chain", "start")  # what we say about a custom event, never its sender
 _MOST_PROPERTIES, _LONGEST_VALUE = 30, 500
 
 

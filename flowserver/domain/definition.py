@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from flowserver.domain import duration
 from flowserver.domain.localtime import WEEKDAYS, parse_time
 from flowserver.domain.sending import Hours
+from flowserver.domain.steps import heard_as
 from flowserver.errors import Invalid, flat
 from flowserver.text import N_, Text
 
@@ -31,7 +32,7 @@ TRIGGER_KEYS = {"type", "wait", "reentry", "cooldown", "include_existing", "rev"
 STEP_KEYS = {"key", "type", "rev", *LANES}
 DEFINITION_KEYS = {"format", "name", "trigger", "goal", "exit", "sending_hours", "steps"}
 GOALS = ("goal", "exit")  # what ends a run from anywhere in the flow
-GOAL_KEYS = {"type", "event", "within", "label", "outcome", "rev"}
+GOAL_KEYS = {"type", "within", "label", "outcome", "rev"}
 OUTCOMES = ("positive", "neutral", "negative")
 MOST_STEPS = 500
 MOST_LEVELS = 25  # of lanes within lanes; the editor advises against more than four
@@ -87,7 +88,8 @@ class Goal:
 
     def met(self, fact: Any, since: datetime) -> bool:
         """Whether this event of a contact who entered at ``since`` meets it."""
-        if fact.type not in self.listens_to or (self.within is not None and fact.at > since + self.within):
+        word = fact.type if self.node is None else heard_as(fact.type)
+        if word not in self.listens_to or (self.within is not None and fact.at > since + self.within):
             return False
         return self.node is None or bool(self.node.admits(fact))
 
@@ -325,17 +327,17 @@ def _goal(kind: str, raw: Any, triggers: Mapping[str, Any], mistakes: dict[str, 
     """A goal or exit: ``{"event": "purchase", "within": {"days": 30}}`` or ``{"type": "list_joined", "list": 3}``."""
     if raw is None:
         return None
-    if not isinstance(raw, Mapping) or ("type" in raw) == ("event" in raw):
+    if not isinstance(raw, Mapping) or not {"type", "event"} & set(raw):
         mistakes[kind] = [N_("Name what has to happen: a type of starting point, or an event")]
         return None
     before = len(mistakes)
-    node, event = None, str(raw.get("event") or "")
+    node, event = None, "" if "type" in raw else str(raw.get("event") or "")
     if "type" in raw:
         node = _goal_node(kind, raw, triggers, mistakes)
     elif not EVENT.fullmatch(event):
         mistakes[f"{kind}.event"] = [N_("Write the event's word in small letters, digits and _")]
-    elif goal_settings(raw):
-        mistakes[f"{kind}.{min(goal_settings(raw))}"] = [N_("Unknown setting")]
+    elif set(goal_settings(raw)) > {"event"}:
+        mistakes[f"{kind}.{min(set(goal_settings(raw)) - {'event'})}"] = [N_("Unknown setting")]
     within = None if raw.get("within") is None else _duration(raw["within"], f"{kind}.within", mistakes)
     outcome = raw.get("outcome") or ("positive" if kind == "goal" else "neutral")
     if outcome not in OUTCOMES:

@@ -509,3 +509,12 @@ def test_sending_hours_are_saved_shown_and_answered_in_words(bobs, flow, db):
     follow(bobs, f"{root}/hours", opens="", closes="")
     db.session.refresh(flow)
     assert "sending_hours" not in flow.draft
+
+
+def test_numbers_that_are_none_are_answered_not_broken_over(bobs, flow):
+    for odd in ("²", "9" * 20, "-1", "x"):
+        assert bobs.get(f"{ROOT}/{odd}/steps").status_code == 404
+        assert bobs.get(f"{ROOT}/{flow.id}/history?before={odd}").status_code == 200
+        assert bobs.get(f"{ROOT}/{flow.id}/steps?done={odd}").status_code == 200
+    key = add(bobs, flow, "send_email")
+    assert bobs.post(f"{ROOT}/{flow.id}/steps/{key}/message", data={"act": "remove-²"}).status_code < 500

@@ -150,6 +150,26 @@ def test_a_scanners_clicks_that_looked_like_a_persons_start_nothing_after_all(wo
     assert inside() == {one.contact_id: "no_longer_matches"}
 
 
+def test_what_a_scanner_undid_comes_back_and_a_persons_click_later_is_news(workspace, clock):
+    links = " ".join(f"[{n}](https://lume.example/{n})" for n in range(4))
+    row, (one, _) = planned(workspace, content={**LETTER, "body": [{"type": "text", "text": links}]})
+    go_live(row, "not_clicked", name="Silent")
+    go_live(row, "clicked", name="Clicked")
+    answer([one])
+    clock.forward(hours=1)
+    for link in range(4):
+        look(one, clock, link=link)
+    ends = [run.end_reason for run in runs(Enrollment.contact_id == one.contact_id)]
+    assert "start_undone" not in ends  # the window goes on
+    pass_time(clock, hours=1)
+    assert len(runs(Enrollment.contact_id == one.contact_id)) == 2
+    look(one, clock, link=2)  # hours later, one link: the person
+    pass_time(clock, minutes=30)
+    ends = [run.end_reason for run in runs(Enrollment.contact_id == one.contact_id)]
+    assert "start_undone" in ends  # the window, by the person
+    assert len(ends) == 3  # and the click is news to the other flow
+
+
 def test_an_open_for_an_unknown_recipient_is_nothing(workspace, clock):
     row, (one, _) = planned(workspace)
     go_live(row, "opened")

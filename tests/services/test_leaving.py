@@ -104,6 +104,18 @@ def test_a_starting_point_serves_as_goal_and_as_exit(workspace, clock):
     ]
 
 
+def test_an_event_of_ones_own_serves_as_goal(workspace, clock):
+    list_id, ids = a_list(workspace), people(workspace, 1)
+    ends = {"goal": {"type": "custom_event", "event": "test_drive_booked"}}
+    live(workspace, wait("w", days=3), list=list_id, ends=ends)
+    join(list_id, ids)
+    finish()
+    happen(ids[0], "brochure_seen")
+    assert runs()[0].end_reason is None
+    happen(ids[0], "test_drive_booked")
+    assert runs()[0].end_reason == "goal"
+
+
 def test_a_goal_that_another_flow_reaches_is_heard(workspace, clock, queue):
     first, second = a_list(workspace, "First"), a_list(workspace, "Second")
     ids = people(workspace, 1)
@@ -125,7 +137,7 @@ def test_a_goal_that_another_flow_reaches_is_heard(workspace, clock, queue):
     [
         ({}, "goal"),
         ("purchase", "goal"),
-        ({"event": "purchase", "type": "list_joined"}, "goal"),
+        ({"event": "purchase", "type": "list_joined"}, "goal.event"),
         ({"event": "Not a word"}, "goal.event"),
         ({"event": "purchase", "amount": 3}, "goal.amount"),
         ({"event": "purchase", "within": {"days": 999}}, "goal.within"),

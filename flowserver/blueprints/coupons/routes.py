@@ -18,6 +18,7 @@ from flowserver.domain.coupons import STATES
 from flowserver.errors import Conflict, Invalid, TooLarge
 from flowserver.services.people import lists, usage
 from flowserver.services.shop import coupon_campaigns, coupon_codes, coupons
+from flowserver.text import whole
 
 bp = Blueprint("coupons", __name__, url_prefix="/c/<client>/coupons")
 
@@ -115,8 +116,7 @@ def show(campaign_id: int) -> str:
 
 
 def _number(name: str) -> int | None:
-    text = request.args.get(name, "")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
+    return whole(request.args.get(name, ""))
 
 
 @bp.get("/<int:campaign_id>/codes.csv")
@@ -227,10 +227,10 @@ def _give_to_one(campaign_id: int, form: GiveForm) -> str:
 
 
 def _give_to_list(campaign_id: int, form: GiveForm) -> str:
-    chosen = form.list_id.data or ""
-    if not chosen.isdecimal() or int(chosen) not in dict(lists.choices()):
+    chosen = whole(form.list_id.data or "")
+    if chosen is None or chosen not in dict(lists.choices()):
         raise Invalid({"list_id": [_("Choose the list")]})
-    given = coupons.give_to_list(campaign_id, int(chosen))
+    given = coupons.give_to_list(campaign_id, chosen)
     if given is None:
         return _("The list is large. Its coupons are given out in the background.")
     count = len(given.rows)

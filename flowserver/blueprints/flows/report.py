@@ -15,7 +15,7 @@ from flowserver.blueprints.say import say
 from flowserver.domain.csvfile import rows_to_csv
 from flowserver.errors import NotFound
 from flowserver.services.flows import flow_numbers, flow_reports, flows, outline
-from flowserver.text import N_
+from flowserver.text import N_, whole
 
 bp = Blueprint("flow_report", __name__, url_prefix="/c/<client>/flows/<int:flow_id>/report")
 
@@ -166,7 +166,7 @@ def who(flow_id: int) -> str:
     laid = _laid_out(flow)
     span = flow_reports.period(request.args.get("d", ""), flow, flow_numbers.zone())
     before = request.args.get("before", "")
-    people = flow_reports.who(flow, step, what, span, int(before) if before.isdigit() else None)
+    people = flow_reports.who(flow, step, what, span, whole(before))
     after = None
     if len(people) == flow_reports.WHO_PAGE:
         args: dict[str, Any] = {"step": step, "what": what, "d": span.name, "before": people[-1].enrollment_id}

@@ -22,7 +22,7 @@ from flowserver.domain import duration, edits, flow_graph
 from flowserver.errors import Conflict, Invalid, NotFound, flat
 from flowserver.nodes import catalogue
 from flowserver.services.flows import checks, drafts, flow_numbers, flows, options, outline
-from flowserver.text import N_
+from flowserver.text import N_, whole
 
 bp = Blueprint("flows", __name__, url_prefix="/c/<client>/flows")
 
@@ -173,7 +173,8 @@ def steps(flow_id: int) -> str:
     if at is None and not flow.draft.get("steps"):
         at = ("", "")
     done = request.args.get("done", "")
-    edit = drafts.get_edit(flow.id, int(done)) if done.isdigit() else None
+    number = whole(done)
+    edit = drafts.get_edit(flow.id, number) if number is not None else None
     return step_list(flow, at=at, done=edit)
 
 
@@ -284,9 +285,9 @@ def move(flow_id: int, key: str) -> Response:
     The focus comes back to the button that was pressed.
     """
     wish, _dash, menu = request.form.get("do", "").partition("-")
-    dropped = request.form.get("to", "")
-    if dropped.isdigit():
-        edit = drafts.move(flow_id, key, _dropped(flow_id, key, int(dropped)), current_user.id)
+    dropped = whole(request.form.get("to", ""))
+    if dropped is not None:
+        edit = drafts.move(flow_id, key, _dropped(flow_id, key, dropped), current_user.id)
     elif wish in ("up", "down"):
         edit = (drafts.step_up if wish == "up" else drafts.step_down)(flow_id, key, current_user.id)
         if edit is None:
@@ -410,7 +411,7 @@ def history(flow_id: int) -> str:
     """Every change of the draft, and every version that went live."""
     flow = flows.get(flow_id)
     before = request.args.get("before", "")
-    found = drafts.history(flow.id, int(before) if before.isdigit() else None)
+    found = drafts.history(flow.id, whole(before))
     versions = flows.versions(flow.id)
     who = flows.people_names([*(edit.user_id for edit in found), *(version.published_by for version in versions)])
     return render_template(

@@ -12,7 +12,7 @@ from flowserver.domain.rules import MOST
 from flowserver.errors import Invalid
 from flowserver.nodes import catalogue
 from flowserver.services.flows import options
-from flowserver.text import N_
+from flowserver.text import N_, whole
 
 
 class Choice(wtforms.Form):
@@ -146,7 +146,7 @@ class RuleForm:
 
 
 def _numbers(posted: Any) -> list[int]:
-    found = [int(number) for number in posted.getlist("row") if number.isdigit() and int(number) < 1000]
+    found = [number for raw in posted.getlist("row") if (number := whole(raw)) is not None and number < 1000]
     return list(dict.fromkeys(found))[:MOST] or [0]
 
 

@@ -20,6 +20,7 @@ from flowserver.errors import Conflict, Invalid, NotFound
 from flowserver.services.loyalty import cards, points, programmes
 from flowserver.services.loyalty.ledger import By
 from flowserver.services.people import forms, usage
+from flowserver.text import whole
 
 bp = Blueprint("loyalty", __name__, url_prefix="/c/<client>/loyalty")
 
@@ -188,8 +189,7 @@ def card_list() -> str:
 
 
 def _number(name: str) -> int | None:
-    text = request.args.get(name, "")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
+    return whole(request.args.get(name, ""))
 
 
 @bp.route("/cards/new", methods=["GET", "POST"])

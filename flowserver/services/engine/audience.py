@@ -14,6 +14,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import GenericFunction
 
 from flowserver import clock, extensions
+from flowserver.errors import NotFound
 from flowserver.extensions import db
 from flowserver.models import Contact, ContactTag, Membership, Message, Tag
 from flowserver.models.base import Json
@@ -77,7 +78,10 @@ def _of_segment(
     from flowserver.services.people import segments
 
     with extensions.workspace(workspace_id):
-        ids, following = segments.after(value["segment"], after, most)
+        try:
+            ids, following = segments.after(value["segment"], after, most)
+        except NotFound:  # it was deleted meanwhile: nobody is in it any more
+            ids, following = [], None
     query = sa.select(_C.id).where(bulk.ids_in(_C.id, ids), _C.workspace_id == workspace_id)
     if following is None:  # the end is told by a part that finds nothing
         following = ids[-1] if ids else None

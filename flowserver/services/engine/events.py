@@ -117,6 +117,19 @@ def fresh_key() -> str:
     return uuid.uuid4().hex
 
 
+def disown(contact_id: int, keys: Collection[str]) -> None:
+    """What these events told of a contact turned out not to be so: they, and the runs they started, stay as history, but
+    it may happen in truth. The caller commits.
+    """
+    e = Event.__table__.c
+    for key in keys:
+        other = f"false:{uuid.uuid4().hex}"
+        false = sa.update(Event.__table__).where(e.contact_id == contact_id, e.key == key)
+        db.session.connection().execute(false.values(key=other))
+        begun = sa.update(Enrollment.__table__).where(_E.contact_id == contact_id, _E.event_key == key)
+        db.session.connection().execute(begun.values(event_key=other))
+
+
 def lock_contacts(ids: Collection[int], skip_locked: bool = False) -> set[int]:
     """Lock contacts in id order until the transaction ends; returns those that exist (and were free)."""
     c = Contact.__table__.c

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +16,7 @@ from flowserver.domain.steps import Fact
 from flowserver.errors import Invalid
 from flowserver.extensions import db
 from flowserver.models import Enrollment
+from flowserver.nodes.base import span
 from flowserver.services.engine import bulk, engine, flow_state
 
 log = structlog.get_logger()
@@ -24,6 +25,7 @@ _E = Enrollment.__table__.c
 _LIVE = sa.select(
     *(_E.id, _E.contact_id, _E.version_id, _E.data, _E.event_key, _E.triggered_at, _E.entered_at, _E.awaits)
 ).where(bulk.ids_named(_E.contact_id), _E.due_at.is_not(None))
+FORGIVES = timedelta(minutes=5)  # so soon after the first clicks of a scanner the rest of them have come
 _ENDED = {"due_at": None, "held": False, "awaits": None}
 
 
@@ -90,6 +92,26 @@ def _met(goal: Goal, fact: Fact, run: Any) -> bool:
     except Exception as error:
         log.error("leave.goal_failed", kind=goal.kind, run=run.id, exc_info=error)
         return False
+
+
+def come_back(contact_id: int, message_id: int) -> int:
+    """Let runs wait again that a false open or click of a message had undone; returns how many. The caller commits.
+
+    A run that another has taken the place of meanwhile stays ended.
+    """
+    undone = sa.select(Enrollment.__table__).where(
+        _E.contact_id == contact_id, _E.end_reason == "start_undone", _E.ended_at > clock.now() - FORGIVES
+    )
+    back = 0
+    for run in db.session.connection().execute(undone.with_for_update()).all():
+        flow = _flow(run.version_id)
+        live = sa.select(_E.id).where(_E.flow_id == run.flow_id, _E.contact_id == contact_id, _E.due_at.is_not(None))
+        if flow is None or (run.data or {}).get("message") != message_id or db.session.connection().scalar(live):
+            continue
+        values = {"due_at": run.triggered_at + span(flow.wait), "ended_at": None, "end_reason": None}
+        db.session.connection().execute(sa.update(Enrollment.__table__).where(_E.id == run.id).values(**values))
+        back += 1
+    return back
 
 
 def cancel(contact_ids: Sequence[int], reason: str) -> int:

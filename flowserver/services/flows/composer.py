@@ -15,7 +15,7 @@ from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import current_workspace, db
 from flowserver.models import Contact, Field, User, Workspace
 from flowserver.services.messages import deliveries, envelopes
-from flowserver.text import N_, Text
+from flowserver.text import N_, Text, whole
 
 NOBODY = "nobody"  # a contact we know nothing about
 BLOCKS = {  # type of block → its parts
@@ -45,7 +45,8 @@ def readers() -> list[Reader]:
 
 def facts_of(reader: str) -> dict[str, Any]:
     """The values of ``{{ contact.… }}`` for a reader; nobody's are empty."""
-    found = db.session.get(Contact, int(reader)) if reader.isdigit() else None
+    known = whole(reader)
+    found = db.session.get(Contact, known) if known is not None else None
     if found is None or found.workspace_id != current_workspace():
         return {"email": "somebody@example.com"}
     return mail.facts(found)

@@ -155,8 +155,9 @@ def _clicks(message_id: int, now: datetime) -> Sequence[Any]:
 
 
 def _keep(row: Any, kind: str, visitor: Visitor, reason: str | None, **more: Any) -> bool:
-    """Store the evidence; ``False`` when this message has more than enough."""
-    count = sa.select(sa.func.count()).where(_N.message_id == row.id)
+    """Store the evidence; ``False`` when this message has more than enough of its kind: programs leave people room."""
+    like = sa.and_(_N.message_id == row.id, _N.kind == kind, _N.machine.is_(reason is not None))
+    count = sa.select(sa.func.count()).where(like)
     if (db.session.connection().scalar(count) or 0) >= MOST_EVIDENCE:
         return False
     db.session.add(
@@ -204,6 +205,8 @@ def _judge_again(row: Any, ids: Sequence[int]) -> None:
         if row.contact_id is not None:
             words = ("email_clicked",) if "open" in kinds else ("email_clicked", "email_opened")
             keys = [f"message:{row.id}:{word}" for word in words]
+            events.disown(row.contact_id, keys)
+            leaving.come_back(row.contact_id, row.id)
             scores.take_back(row.contact_id, keys, str(N_("A mail scanner had clicked, not the contact")))
 
 

@@ -192,6 +192,8 @@ def _each_once(rows: Sequence[_Row]) -> None:
 def _sell(rows: Sequence[_Row]) -> None:
     """Write purchases down; an order that is known is repeated."""
     sold = [row for row in rows if row.report.type == "purchase"]
+    _leave_out_known(sold)
+    sold = _open(sold)
     new = sales.sell([(row.contact_id, row.report) for row in sold]) if sold else set()
     for row in sold:
         if row.report.subject not in new:

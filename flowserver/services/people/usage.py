@@ -11,14 +11,15 @@ import sqlalchemy as sa
 from flowserver.domain import scoring
 from flowserver.errors import Conflict
 from flowserver.extensions import db
-from flowserver.models import Campaign, ConversionRule, Flow, FlowVersion, Form, ScoreRule, Segment
+from flowserver.models import Campaign, ConversionRule, Flow, FlowVersion, Form, Programme, ScoreRule, Segment
 from flowserver.services.flows import options
 from flowserver.text import Text
 
 
 @dataclass(frozen=True)
 class Use:
-    """What needs the object. ``kind`` is ``flow``, ``form``, ``segment``, ``campaign``, ``conversion_rule`` or ``score_rule``."""
+    """What needs the object. ``kind`` is ``flow``, ``form``, ``segment``, ``campaign``, ``conversion_rule``,
+    ``score_rule`` or ``programme``."""
 
     kind: str
     id: int
@@ -42,6 +43,7 @@ def of(source: str, key: Any) -> list[Use]:
         *_rules(source, key),
         *_score_rules(source, key),
         *_campaigns(source, key),
+        *_programmes(source, key),
     ]
 
 
@@ -105,6 +107,16 @@ def _rules(source: str, key: Any) -> list[Use]:
     query = sa.select(ConversionRule.id, ConversionRule.name).where(ConversionRule.monitor_id == key)
     found = db.session.execute(query.order_by(sa.func.lower(ConversionRule.name)))
     return [Use("conversion_rule", id, name) for id, name in found]
+
+
+def _programmes(source: str, key: Any) -> list[Use]:
+    """Loyalty programmes whose cards a form gives out."""
+    if source != "form":
+        return []
+    query = sa.select(Programme.id, Programme.name).where(Programme.form_id == key)
+    return [
+        Use("programme", id, name) for id, name in db.session.execute(query.order_by(sa.func.lower(Programme.name)))
+    ]
 
 
 def _campaigns(source: str, key: Any) -> list[Use]:

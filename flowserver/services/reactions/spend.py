@@ -20,7 +20,6 @@ TRIGGER = "spend_threshold"
 _F, _P = Flow.__table__.c, Purchase.__table__.c
 _ASKING = sa.select(_F.workspace_id, _F.version_id).where(
     bulk.ids_named(_F.workspace_id),
-    _F.trigger_type == TRIGGER,
     _F.version_id.is_not(None),
     _F.state.in_(("active", "paused")),
 )
@@ -55,9 +54,13 @@ def _windows(workspaces: set[int]) -> dict[int, set[int]]:
     windows: dict[int, set[int]] = defaultdict(set)
     for workspace_id, version_id in db.session.connection().execute(_ASKING, {"ids": workspaces}):
         try:
-            windows[workspace_id].add(versions.compiled(version_id).trigger.settings["days"])
+            flow = versions.compiled(version_id)
         except Invalid:  # this release cannot read it; whoever buys is not to blame
             continue
+        asking = [flow.trigger, *(goal.node for goal in flow.goals if goal.node is not None)]
+        days = {node.settings["days"] for node in asking if node.name == TRIGGER}
+        if days:
+            windows[workspace_id] |= days
     return windows
 
 

@@ -200,8 +200,13 @@ def stays(monitor_id: int, workspace_id: int) -> list[int]:
     query = (
         sa.select(v.definition)
         .join(Flow.__table__, f.version_id == v.id)
-        .where(f.workspace_id == workspace_id, f.trigger_type == "site_visit", f.state.in_(("active", "paused")))
+        .where(f.workspace_id == workspace_id, f.state.in_(("active", "paused")))
     )
-    triggers = [definition.get("trigger", {}) for definition in db.session.connection().scalars(query)]
-    found = {int(one["stay"]) for one in triggers if one.get("monitor") == monitor_id and one.get("stay")}
+    asking = [
+        definition[part]
+        for definition in db.session.connection().scalars(query)
+        for part in ("trigger", "goal", "exit")
+        if (definition.get(part) or {}).get("type") == "site_visit"
+    ]
+    found = {int(one["stay"]) for one in asking if one.get("monitor") == monitor_id and one.get("stay")}
     return sorted(found)[:20]
