@@ -1,4 +1,4 @@
-"""From the wizard's card to a mail that leaves because a contact, known by a link in a mail, looked at a page."""
+"""From the wizard's card to the mail: a contact, known by a link in a mail, looks at a page; then it converts."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ def test_a_page_visited_after_a_click_sends_a_mail_and_counts_as_a_conversion(pr
     marta.goto(shop("espresso"))  # as a stranger: it verifies the site and starts nothing
     make_flow(page, base, shop("espresso"))
     make_rule(page, base, shop("thanks"))
+    make_thanks(page, base)
     api = key(page, base)
     newsletter(api, shop("start"))
     add_contact(api, "marta@people.example")
@@ -36,6 +37,8 @@ def test_a_page_visited_after_a_click_sends_a_mail_and_counts_as_a_conversion(pr
     assert f"You looked at {shop('espresso')}" in frame.locator("body").inner_text()
     marta.goto(shop("thanks"))
     wait_for_conversion(page, base)
+    frame = open_mail(page, base, "marta@people.example", "Thanks for the order")
+    assert "Worth 12.5" in frame.locator("body").inner_text()
     marta.context.close()
 
 
@@ -89,6 +92,21 @@ def make_rule(page, base: str, address: str) -> None:
     page.locator("[name=amount]").fill("12.50")
     page.get_by_role("button", name="Save").click()
     page.get_by_text("Nothing counted yet").wait_for()
+
+
+def make_thanks(page, base: str) -> None:
+    """A flow that starts with the conversion."""
+    page.goto(f"{base}/c/caffe-lume/flows/new")
+    page.get_by_role("link", name="Conversion", exact=True).click()
+    page.locator("[name=name]").fill("Thanks")
+    page.locator("[name=rule]").select_option(label="Order")
+    page.locator("[name=wait-amount]").fill("0")
+    page.get_by_role("button", name="Create flow and add steps").click()
+    add(page, "send_email")
+    write_mail(page, "Thanks for the order", "Worth {{ event.amount }}")
+    page.get_by_role("link", name="Check and go live").first.click()
+    page.get_by_role("button", name=re.compile("^Go live")).click()
+    page.get_by_text(re.compile("Live: version 1")).first.wait_for()
 
 
 def key(page, base: str):
