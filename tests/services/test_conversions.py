@@ -233,6 +233,17 @@ def test_a_rule_that_is_off_or_deleted_blocks_going_live(workspace):
     assert error.value.messages == {"trigger.rule": ["The conversion rule Order is switched off"]}
 
 
+def test_a_rule_that_is_switched_off_shows_on_the_flows_it_starts_until_it_is_on_again(marta):
+    first = rule()
+    flow = live(first)
+    conversions.update(first.id, {**conversions.shown(first), "enabled": False})
+    db.session.refresh(flow)
+    assert flow.broken == "The conversion rule First order is switched off"
+    conversions.update(first.id, {**conversions.shown(conversions.get(first.id)), "enabled": True})
+    db.session.refresh(flow)
+    assert flow.broken == ""
+
+
 def test_a_conversion_of_tomorrow_is_refused(marta, clock):
     with pytest.raises(Invalid):
         conversions.record(rule().id, marta.id, at=clock.now + timedelta(days=1))

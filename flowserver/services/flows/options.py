@@ -107,6 +107,12 @@ def _rules_off(ids: Iterable[int]) -> Mapping[int, Text]:
     return {row.id: Text("The conversion rule %(name)s is switched off", name=row.name) for row in rows}
 
 
+def _programmes_closed(ids: Iterable[int]) -> Mapping[int, Text]:
+    """Loyalty programmes that give no cards and no points any more."""
+    rows = db.session.scalars(sa.select(Programme).where(Programme.id.in_(ids), Programme.closed))
+    return {row.id: Text("The loyalty programme %(name)s is closed", name=row.name) for row in rows}
+
+
 def _people() -> Any:
     mine = sa.select(Access.user_id).where(Access.workspace_id == current_workspace())
     here = sa.or_(User.role == "admin", User.id.in_(mine))
@@ -229,6 +235,7 @@ SOURCES = {
         N_("a deleted loyalty programme"),
         N_("There is no loyalty programme “%(name)s” in this client"),
         N_("The loyalty programme was deleted. Choose another one"),
+        flaws=_programmes_closed,
     ),
     "reward": Source(
         lambda: sa.select(Reward.id, Reward.title).order_by(sa.func.lower(Reward.title)),

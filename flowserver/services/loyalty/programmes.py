@@ -104,7 +104,8 @@ def create(values: Mapping[str, Any]) -> Programme:
 def update(programme_id: int, values: Mapping[str, Any]) -> Programme:
     """Change a programme; points given already stay as they are. Raises :class:`NotFound`, :class:`Invalid`."""
     row = get(programme_id)
-    return _save(row, {**as_given(row), **values})
+    with usage.told("programme", row.id):
+        return _save(row, {**as_given(row), **values})
 
 
 def delete(programme_id: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +54,32 @@ def refuse_if_used(source: str, key: Any, name: str) -> None:
     if uses:
         names = ", ".join(use.name for use in uses[:5])
         raise InUse(Text("“%(name)s” is in use by: %(users)s", name=name, users=names), uses)
+
+
+@contextmanager
+def told(source: str, key: int) -> Iterator[None]:
+    """Within the block an object changes (and is committed): live flows that use it show whether it still serves. Commits."""
+    before = flaw(source, key)
+    yield
+    mark(source, key, before)
+    db.session.commit()
+
+
+def mark(source: str, key: int, before: Text | None) -> None:
+    """Write on the live flows that use an object what is wrong with it now, or take back what was (``before``)."""
+    now = flaw(source, key)
+    if now == before:
+        return
+    ids = [use.id for use in of(source, key) if use.kind == "flow"]
+    ours = Flow.broken.in_(("", str(before or "")[:300]))
+    which = sa.and_(Flow.id.in_(ids), Flow.version_id.is_not(None), ours)
+    db.session.execute(sa.update(Flow).where(which).values(broken=str(now or "")[:300]))
+
+
+def flaw(source: str, key: int) -> Text | None:
+    """Why an object cannot serve the flows that use it now, in words; ``None``: it can."""
+    tell = options.SOURCES[source].flaws
+    return tell([key]).get(key) if tell is not None else None
 
 
 def _flows(source: str, key: Any) -> list[Use]:

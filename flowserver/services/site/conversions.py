@@ -125,7 +125,9 @@ def create(values: Mapping[str, Any]) -> ConversionRule:
 
 def update(rule_id: int, values: Mapping[str, Any]) -> ConversionRule:
     """Change a rule: ``values`` says all of it. What was counted stays. Raises :class:`NotFound`, :class:`Invalid`."""
-    return _save(get(rule_id), values)
+    row = get(rule_id)
+    with usage.told("conversion_rule", row.id):
+        return _save(row, values)
 
 
 def shown(row: ConversionRule) -> dict[str, Any]:

@@ -128,7 +128,9 @@ def create(values: Mapping[str, Any]) -> Monitor:
 
 def update(monitor_id: int, values: Mapping[str, Any]) -> Monitor:
     """Change what ``values`` names. Raises :class:`NotFound`, :class:`Invalid`."""
-    return _save(get(monitor_id), values)
+    row = get(monitor_id)
+    with usage.told("monitor", row.id):
+        return _save(row, values)
 
 
 def _save(row: Monitor, values: Mapping[str, Any]) -> Monitor:

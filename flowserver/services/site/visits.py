@@ -22,7 +22,7 @@ from flowserver.extensions import db
 from flowserver.models import Contact, Monitor, PageView, Visit, Visitor, Workspace
 from flowserver.services.engine import events, facts
 from flowserver.services.messages import connections
-from flowserver.services.people import crowd
+from flowserver.services.people import crowd, usage
 
 log = structlog.get_logger()
 
@@ -120,7 +120,9 @@ def _view(site: Any, beacon: Beacon, now: datetime) -> bool:
     if not written:
         return False  # reported twice
     if site.verified_at is None:
+        before = usage.flaw("monitor", site.id)
         db.session.execute(sa.update(Monitor).where(Monitor.id == site.id).values(verified_at=now))
+        usage.mark("monitor", site.id, before)
     if visitor.contact_id is not None:
         data = _seen(site, beacon.url, visit_id, views == 1, 0)
         _tell(site, visitor.contact_id, "page_visited", f"view:{written[0][0]}", now, data)
