@@ -76,7 +76,7 @@ class Desk:
     form: type[NodeForm]  # the questions beside those of the composer itself
     seen: str  # a print of the settings, so that nobody's text is lost
     save: Callable[[dict[str, Any], str], None]  # settings and what was seen; raises Invalid, Conflict
-    here: str  # address of the composer; with /preview and /test below it
+    here: str  # address of the composer; with /preview below it
     back: str
     back_label: str
     done: str  # where saving leads when the author is done
@@ -90,11 +90,6 @@ class Desk:
     def preview(self) -> str:
         """Address of the frame with the saved e-mail."""
         return f"{self.here}/preview"
-
-    @property
-    def test(self) -> str:
-        """Address that sends the saved message to oneself."""
-        return f"{self.here}/test"
 
 
 def answer(desk: Desk) -> str | Answer | tuple[str, int]:
@@ -114,15 +109,14 @@ def frame(content: Mapping[str, Any], reader: str) -> Response:
     return response
 
 
-def test(desk: Desk) -> Answer:
-    """Send the saved message to oneself."""
+def _send_test(sends: str, content: Mapping[str, Any], address: str) -> None:
+    """Send the message, just saved, to oneself."""
     try:
-        to = composer.send_test(desk.sends, desk.own, request.form.get("address", ""), current_user.id)
+        to = composer.send_test(sends, content, address, current_user.id)
     except Invalid as error:
         flash(" ".join(str(say(text)) for text in flat(error.messages)), "bad")
     else:
         flash(_("The test is on its way to %(address)s. It is counted nowhere.", address=to), "ok")
-    return redirect(_address(desk, request.form.get("as", ""), "test"), 303)
 
 
 def _address(desk: Desk, reader: str = "", anchor: str = "") -> str:
@@ -169,6 +163,9 @@ class _Page:
         else:
             if self.act == "done":
                 return redirect(self.desk.done, 303)
+            if self.act == "test":
+                _send_test(self.desk.sends, self.settings(), request.form.get("address", ""))
+                return redirect(_address(self.desk, self.reader, "test"), 303)
             return redirect(self.address(), 303)
         return None
 

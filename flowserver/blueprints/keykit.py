@@ -30,8 +30,9 @@ class KeyForm(wtforms.Form):
     parts = SelectMultipleField(_l("Only some parts"), validate_choice=False, choices=_PARTS)
 
     def wanted(self) -> list[str]:
-        """The scopes that were ticked."""
-        return [*(self.scopes.data or []), *(self.parts.data or [])]
+        """The scopes that were ticked. Parts beside both of the boxes for everything, which come ticked, mean these parts."""
+        whole, some = list(self.scopes.data or []), list(self.parts.data or [])
+        return some if some and set(whole) == set(scopes.VERBS) else [*whole, *some]
 
 
 def parts() -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ LARGEST = 100_000  # bytes of HTML; larger mails are cut off by the largest mail
 _IMAGE = re.compile(r"<img\b[^>]*>", re.I)
 _LINK = re.compile(r"<a\b[^>]*?\bhref\s*=\s*(?:\"([^\"]*)\"|'([^']*)')", re.I)
 _BRAND = mail.Brand(name="-", sender_email="sender@example.com", base_url="https://example.com")
+ROOTS = frozenset({"contact", "workspace", "event", "unsubscribe_url", "preferences_url"})
 FIELD_WORDS = {
     "first_name": N_("a first name"),
     "last_name": N_("a last name"),
@@ -74,6 +75,12 @@ def _variables(parts: list[liquid.Template], fields: frozenset[str], field: str)
         if path.startswith("contact.") and path not in known:
             name = path.removeprefix("contact.")
             yield Remark("check", Text("There is no field “%(field)s”: the place stays empty", field=name), field)
+    for path in sorted(used):
+        if path.partition(".")[0] not in ROOTS and not path.startswith("_"):
+            words = Text(
+                "“%(name)s” is no variable: the place stays empty. Contact data is called contact.…", name=path
+            )
+            yield Remark("check", words, field)
     for path in bare:
         if path in known and path not in ("contact.email", "contact.score"):
             name = path.removeprefix("contact.")

@@ -277,12 +277,14 @@ def test_a_test_goes_to_me_and_is_counted_nowhere(bobs, bob, flow, db):
 
     key = add(bobs, flow, "send_email")
     email(bobs, flow, key)
-    answer = follow(bobs, f"{ROOT}/{flow.id}/steps/{key}/message/test", address=bob.email)
+    typed = {"subject": "Hello", "b0-type": "text", "b0-text": "Hi", "block": "0", "class": "marketing", "act": "test"}
+    page = f"{ROOT}/{flow.id}/steps/{key}/message"
+    answer = follow(bobs, page, **typed, address=bob.email)
     assert "The test is on its way to bob@agency.example" in words(answer)
     message = db.session.query(Message).one()
     assert (message.kind, message.address, message.content["subject"]) == ("test", bob.email, "[Test] Hello")
     assert flow_numbers.step_numbers(flows.get(flow.id)) == {}
-    answer = follow(bobs, f"{ROOT}/{flow.id}/steps/{key}/message/test", address="nobody")
+    answer = follow(bobs, page, **typed, address="nobody")
     assert "Enter an e-mail address" in words(answer)
     assert db.session.query(Message).count() == 1
 

@@ -231,12 +231,6 @@ def preview(campaign_id: int) -> Response:
     return composer.frame(desk.own, request.args.get("as", ""))
 
 
-@bp.post("/<int:campaign_id>/message/test")
-def test(campaign_id: int) -> Any:
-    """Send the saved message to oneself."""
-    return composer.test(_desk(campaign_id))
-
-
 # --- check and send ------------------------------------------------------------------------------------------
 
 

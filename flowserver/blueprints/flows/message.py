@@ -77,9 +77,3 @@ def preview(flow_id: int, key: str) -> Response:
     if desk.sends != "email":
         raise NotFound(_("This step sends no e-mail"))
     return composer.frame(desk.own, request.args.get("as", ""))
-
-
-@bp.post("/test")
-def test(flow_id: int, key: str) -> Answer:
-    """Send the saved message to oneself."""
-    return composer.test(_desk(flow_id, key))

@@ -36,5 +36,6 @@ class HasConsent(Condition):
         return {"consent": getattr(item.contact, f"{self.settings['channel']}_consent")}
 
     def question(self, names: Names) -> Text:
-        by_sms = self.settings.get("channel") == "sms"
-        return Text("Has agreed to marketing by SMS?" if by_sms else "Has agreed to marketing by e-mail?")
+        if self.settings.get("channel") == "sms":
+            return Text("Has agreed to marketing by SMS?")
+        return Text("Has agreed to marketing by e-mail?")

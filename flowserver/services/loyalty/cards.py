@@ -125,7 +125,14 @@ def _offers(card: Card, programme: Programme, held: Sequence[Held]) -> list[Rewa
         return []
     waiting = {one.reward.id for one in held if one.open}
     rewards = programmes.rewards_of(programme.id, active_only=True)
-    return [one for one in rewards if one.points <= card.balance and one.id not in waiting]
+    grants = ledger.grants_of([card.id])
+    return [
+        one
+        for one in rewards
+        if one.points <= card.balance
+        and one.id not in waiting
+        and not ledger.had_for_good(one, grants.get((card.id, one.id), []))
+    ]
 
 
 def ledger_of(card_id: int, *, before: int | None = None, limit: int = 50) -> list[Line]:

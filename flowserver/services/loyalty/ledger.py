@@ -215,6 +215,11 @@ def _earned(card: Card, reward: Reward, grants: Sequence[CardReward]) -> bool:
     return not any(map(is_open, kept)) if reward.uses_points else not kept
 
 
+def had_for_good(reward: Reward, grants: Sequence[CardReward]) -> bool:
+    """Whether a reward that points earn, but do not pay for, was given: without this it could be had again and again."""
+    return reward.points > 0 and not reward.uses_points and any(one.withdrawn_at is None for one in grants)
+
+
 def grant(
     due: Sequence[tuple[Card, Reward, int]], now: datetime, *, automatic: bool, user_id: int | None = None
 ) -> list[tuple[Card, Reward, int]]:

@@ -186,6 +186,8 @@ def give(card_id: int, reward_id: int, *, by: By) -> tuple[Card, CardReward]:
     grants = ledger.grants_of([card.id]).get((card.id, reward.id), [])
     if any(map(ledger.is_open, grants)):
         raise Conflict(N_("The card has this reward already, and it is not collected yet"))
+    if ledger.had_for_good(reward, grants):
+        raise Conflict(N_("The card has had this reward. One that takes no points off is given once"))
     given = ledger.grant([(card, reward, len(grants) + 1)], now, automatic=False, user_id=by.user_id)
     ledger.tell([ledger.reward_event("reward_assigned", card, reward, given[0][2], by)], now)
     db.session.commit()
