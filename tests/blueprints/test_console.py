@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from flask import Flask, abort, g, render_template_string
+from werkzeug.routing import AnyConverter, IntegerConverter
 
 from flowserver import errors
 from flowserver.blueprints import console, fieldkit
@@ -20,12 +21,15 @@ def first_part(rule):
     return rule.rule.strip("/").split("/")[0]
 
 
+def fitting(converter):
+    if isinstance(converter, IntegerConverter):
+        return 1
+    return min(converter.items) if isinstance(converter, AnyConverter) else "x"
+
+
 def address(app, rule):
-    """An address that fits a rule: numbers are 1, words x, the client is Caffè Lume."""
-    values = {
-        name: 1 if type(converter).__name__ == "IntegerConverter" else "x"
-        for name, converter in rule._converters.items()
-    }
+    """An address that fits a rule: numbers are 1, words x or one of those there are, the client is Caffè Lume."""
+    values = {name: fitting(converter) for name, converter in rule._converters.items()}
     if "client" in values:
         values["client"] = "caffe-lume"
     return app.url_map.bind("").build(rule.endpoint, values)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
+from werkzeug.routing import IntegerConverter
 
 from flowserver import extensions as ext
 from tests.conftest import make_user
@@ -308,7 +309,7 @@ def test_no_page_of_ones_own_client_shows_or_changes_what_another_has(app, lume,
     """Every address of the console below one's own client, with the ids of another client's objects: not found."""
     browser, theirs, tried = login(make_user("staff", "kim@kino.example", other)), rows(db, workspace.id), 0
     for rule in app.url_map.iter_rules():
-        numbers = [name for name, kind in rule._converters.items() if type(kind).__name__ == "IntegerConverter"]
+        numbers = [name for name, kind in rule._converters.items() if isinstance(kind, IntegerConverter)]
         if not rule.rule.startswith("/c/<client>/") or not numbers:
             continue
         words = {name: "email" for name in rule.arguments if name not in numbers} | {"client": other.slug}
