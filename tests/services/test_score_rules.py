@@ -5,6 +5,7 @@ import sqlalchemy as sa
 
 from flowserver import extensions
 from flowserver.domain import mail
+from flowserver.domain.tokens import short
 from flowserver.domain.visitors import Visitor
 from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import db
@@ -262,7 +263,7 @@ def test_an_open_by_a_machine_brings_points_only_where_the_client_counts_them(wo
     row.state, row.accepted_at = "accepted", clock.now
     db.session.commit()
     clock.forward(hours=1)
-    token = connections.signer().sign(mail.TRACK, str(row.id))
+    token = connections.signer().sign(mail.TRACK, short(row.id))
     tracking.open(token, Visitor(at=clock.now, agent="Mozilla/5.0"))  # Apple's privacy protection
     assert score_of(ada) == points
 
@@ -276,7 +277,7 @@ def test_points_for_clicks_that_a_scanner_made_are_taken_back(workspace, ada, cl
     row.state, row.accepted_at = "accepted", clock.now
     db.session.commit()
     clock.forward(hours=1)
-    token = connections.signer().sign(mail.TRACK, str(row.id))
+    token = connections.signer().sign(mail.TRACK, short(row.id))
     totals = []
     for link in range(3):
         tracking.click(token, link, Visitor(at=clock.now, agent="Mozilla/5.0 Firefox/140.0", by_hand=True))

@@ -34,6 +34,7 @@ CHUNK = 400  # rows in one short transaction
 ALIVE = timedelta(seconds=15)  # a job that wrote nothing for so long is dead
 TURN = timedelta(seconds=60)  # then other work of the queue gets its turn
 KEPT = timedelta(days=30)  # files of finished imports
+ATTEMPTS = 12  # at a chunk whose addresses others are saving at the same moment
 SHOWN = 5  # rows of the preview
 HELD = (
     "id",
@@ -389,7 +390,7 @@ class _Run:
 
     def _chunk(self, rows: Sequence[Row]) -> None:
         good = [row for row in rows if not row.problems]
-        for attempt in range(4):
+        for attempt in range(ATTEMPTS):
             try:
                 counts = self._write(good)
                 break
@@ -397,7 +398,7 @@ class _Run:
                 db.session.rollback()
                 for row in good:
                     row.problems.clear()
-                if attempt == 3:
+                if attempt == ATTEMPTS - 1:
                     raise
         bad = [row for row in rows if row.problems]
         self.bad.add(bad)
