@@ -114,10 +114,13 @@ def _grants() -> Any:
 
 def card(number: str) -> Card:
     """The card with this number. Raises :class:`NotFound`, and :class:`Conflict` for one that was replaced."""
-    found = db.session.scalar(sa.select(Card).where(Card.number == number))
+    known = (
+        number.isascii() and number.isdecimal()
+    )  # nothing else is a card's number, and not all of it can be asked for
+    found = db.session.scalar(sa.select(Card).where(Card.number == number)) if known else None
     if found is not None:
         return found
-    if db.session.scalar(sa.select(Card.id).where(Card.replaced_number == number)):
+    if known and db.session.scalar(sa.select(Card.id).where(Card.replaced_number == number)):
         raise Conflict(N_("This card was replaced by a new one. Scan the new card"))
     raise NotFound(N_("There is no card with this number"))
 
