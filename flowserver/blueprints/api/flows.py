@@ -371,7 +371,7 @@ def list_versions(flow_id: int, query: Mapping[str, Any]) -> Any:
 
 
 @resource.reads(
-    f"{ONE}/versions/<int(min=1, max=2147483647):number>",
+    f"{ONE}/versions/{ID % 'number'}",
     query=schemas.References,
     shows=schemas.Version,
     example={"number": 1, "created_at": "2026-05-04T09:05:00Z", "definition": DEFINITION},

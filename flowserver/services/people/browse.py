@@ -386,7 +386,8 @@ def versions(flow_id: int, after: int, limit: int) -> Page:
 
 def version(flow_id: int, number: int) -> Any:
     """A version with its definition. Raises :class:`NotFound`."""
-    query = sa.select(*_VERSION).where(FlowVersion.flow_id == flow_id, FlowVersion.number == number)
+    wanted = sa.cast(FlowVersion.number, sa.BigInteger) == sa.literal(number, sa.BigInteger())
+    query = sa.select(*_VERSION).where(FlowVersion.flow_id == flow_id, wanted)
     return _one(query, N_("There is no such version"))
 
 
