@@ -81,7 +81,7 @@ def advance(seconds: float = 30.0) -> int:
         if count < size:
             return moved
         size = _next_size(size, time.monotonic() - began)
-        _make_room()
+        _share_or_make_room()
     jobqueue.wake("advance")
     return moved
 
@@ -93,10 +93,15 @@ def _next_size(size: int, took: float) -> int:
     return max(50, min(BATCH, int(size * SHORT / max(took, 0.001))))
 
 
-def _make_room() -> None:
-    """SQLite has one writer and no queue for it: leave the lock alone long enough for whoever waits to find it free."""
+def _share_or_make_room() -> None:
+    """More is due: an idle worker may help, as each batch skips what another has claimed.
+
+    SQLite has one writer and no queue for it: leave the lock alone long enough for whoever waits to find it free.
+    """
     if db.engine.dialect.name == "sqlite":
         time.sleep(ROOM)
+    else:
+        jobqueue.wake("advance")
 
 
 def batch(most: int = BATCH) -> int:
