@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import sys
+from typing import Any
 
 from flask import Flask
 
@@ -38,7 +39,7 @@ def serve(app: Flask, listener: socket.socket) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
-    waitress.serve(
+    server = waitress.create_server(
         app,
         sockets=[listener],
         threads=THREADS,
@@ -49,6 +50,29 @@ def serve(app: Flask, listener: socket.socket) -> None:
         clear_untrusted_proxy_headers=False,
         log_untrusted_proxy_headers=False,
     )
+    server.channel_class = _channel()
+    server.run()
+
+
+def _channel() -> Any:
+    """Waitress's connection, which leaves an answer alone while its thread is sending it.
+
+    Waitress's own loop asks for such a connection again and again, at full speed, and keeps the interpreter from the very
+    thread it waits for. That thread wakes the loop when it is done, so nothing is left unsent.
+    """
+    from waitress.channel import HTTPChannel
+
+    class Channel(HTTPChannel):  # type: ignore[misc]
+        def writable(self) -> bool:
+            return bool(super().writable()) and (self.will_close or not self._is_sending())
+
+        def _is_sending(self) -> bool:
+            if not self.outbuf_lock.acquire(blocking=False):
+                return True
+            self.outbuf_lock.release()
+            return False
+
+    return Channel
 
 
 def _leave(*_: object) -> None:
