@@ -82,9 +82,11 @@ def agree(page) -> None:
 def scan(page, client: str, number: str) -> None:
     """A scanner types the number and presses Enter; then the amount, then the next card may come."""
     page.goto(f"{client}/till")
+    page.locator("input:focus").wait_for()  # a slow page has not set the cursor yet
     page.keyboard.type(number)
     page.keyboard.press("Enter")
     page.wait_for_url("**/till/cards/*")
+    page.locator("input:focus").wait_for()
     page.keyboard.type("12.90")  # the cursor stands there
     page.get_by_label("Receipt number").fill("R-1")
     page.get_by_role("button", name="Add amount").click()
@@ -95,6 +97,7 @@ def scan(page, client: str, number: str) -> None:
 def hand_out(page, client: str, number: str) -> None:
     """The reward of ten points, which the card earned by itself."""
     page.goto(f"{client}/till")
+    page.locator("input:focus").wait_for()  # a slow page has not set the cursor yet
     page.keyboard.type(number)
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Hand out").click()
