@@ -64,9 +64,12 @@ def _channel() -> Any:
 
     class Channel(HTTPChannel):  # type: ignore[misc]
         def writable(self) -> bool:
-            return bool(super().writable()) and (self.will_close or not self._is_sending())
+            return bool(super().writable()) and not self._sends_itself()
 
-        def _is_sending(self) -> bool:
+        def _sends_itself(self) -> bool:
+            """Whether a thread is sending right now, and does not wait for the loop to make room for more."""
+            if self.will_close or self.total_outbufs_len > self.adj.outbuf_high_watermark:
+                return False
             if not self.outbuf_lock.acquire(blocking=False):
                 return True
             self.outbuf_lock.release()
