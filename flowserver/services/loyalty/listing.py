@@ -114,9 +114,8 @@ def _grants() -> Any:
 
 def card(number: str) -> Card:
     """The card with this number. Raises :class:`NotFound`, and :class:`Conflict` for one that was replaced."""
-    known = (
-        number.isascii() and number.isdecimal()
-    )  # nothing else is a card's number, and not all of it can be asked for
+    # Nothing but plain digits is a card's number, and not every text can be asked for (PostgreSQL refuses NUL).
+    known = number.isascii() and number.isdecimal()
     found = db.session.scalar(sa.select(Card).where(Card.number == number)) if known else None
     if found is not None:
         return found
