@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from .test_story import add, open_mail, set_up, write_mail
+from .test_story import add, go_live, open_mail, set_up, write_mail
 
 pytestmark = pytest.mark.browser
 
@@ -48,9 +48,7 @@ def make_flow(page, client: str) -> None:
     page.get_by_role("button", name="Create flow and add steps").click()
     add(page, "send_email")
     write_mail(page, "Thanks for {{ event.code }}", "Your {{ event.value }} is taken off.")
-    page.get_by_role("link", name="Check and go live").first.click()
-    page.get_by_role("button", name=re.compile("^Go live")).click()
-    page.get_by_text(re.compile("Live: version 1")).first.wait_for()
+    go_live(page)
 
 
 def make_contact(page, client: str) -> None:

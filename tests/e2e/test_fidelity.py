@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from .test_story import add, open_mail, set_up, write_mail
+from .test_story import add, go_live, open_mail, set_up, write_mail
 
 pytestmark = pytest.mark.browser
 
@@ -54,9 +54,7 @@ def make_flow(page, client: str) -> None:
     add(page, "send_email")
     subject = "{{ event.points }} points for you, {{ event.balance }} in all"
     write_mail(page, subject, "Your card of {{ event.programme }}", "{{ event.card_url }}")
-    page.get_by_role("link", name="Check and go live").first.click()
-    page.get_by_role("button", name=re.compile("^Go live")).click()
-    page.get_by_text(re.compile("Live: version 1")).first.wait_for()
+    go_live(page)
 
 
 def make_card(page, client: str) -> str:

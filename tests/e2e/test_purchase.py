@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from .test_story import add, open_mail, set_up, write_mail
+from .test_story import add, go_live, open_mail, set_up, write_mail
 
 pytestmark = pytest.mark.browser
 
@@ -54,9 +54,7 @@ def make_flow(page, base: str) -> None:
     page.get_by_role("button", name="Create flow and add steps").click()
     add(page, "send_email")
     write_mail(page, "Thank you for {{ event.order }}", "{% for item in event.items %}{{ item.name }}{% endfor %}")
-    page.get_by_role("link", name="Check and go live").first.click()
-    page.get_by_role("button", name=re.compile("^Go live")).click()
-    page.get_by_text(re.compile("Live: version 1")).first.wait_for()
+    go_live(page)
 
 
 def post(base: str, key: str, sent: dict, to: str = "events") -> dict:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from .test_coupon import MARTA, make_contact
-from .test_story import add, open_mail, set_up, write_mail
+from .test_story import add, go_live, open_mail, set_up, write_mail
 
 pytestmark = pytest.mark.browser
 
@@ -53,9 +53,7 @@ def make_flow(page, client: str) -> None:
     page.get_by_role("button", name="Create flow and add steps").click()
     add(page, "send_email")
     write_mail(page, "You have {{ event.new }} points", "Up from {{ event.old }}.")
-    page.get_by_role("link", name="Check and go live").first.click()
-    page.get_by_role("button", name=re.compile("^Go live")).click()
-    page.get_by_text(re.compile("Live: version 1")).first.wait_for()
+    go_live(page)
 
 
 def contact_page(page, client: str) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import time
 
 import pytest
 
-from .test_story import add, open_mail, set_up, steps, write_mail
+from .test_story import add, go_live, open_mail, set_up, steps, write_mail
 
 pytestmark = pytest.mark.browser
 
@@ -78,9 +77,7 @@ def make_flow(page, base: str, address: str) -> None:
     page.get_by_role("button", name="Create flow and add steps").click()
     add(page, "send_email")
     write_mail(page, "You like espresso", "You looked at {{ event.url }}")
-    page.get_by_role("link", name="Check and go live").first.click()
-    page.get_by_role("button", name=re.compile("^Go live")).click()
-    page.get_by_text(re.compile("Live: version 1")).first.wait_for()
+    go_live(page)
     steps(page)
 
 
@@ -104,9 +101,7 @@ def make_thanks(page, base: str) -> None:
     page.get_by_role("button", name="Create flow and add steps").click()
     add(page, "send_email")
     write_mail(page, "Thanks for the order", "Worth {{ event.amount }}")
-    page.get_by_role("link", name="Check and go live").first.click()
-    page.get_by_role("button", name=re.compile("^Go live")).click()
-    page.get_by_text(re.compile("Live: version 1")).first.wait_for()
+    go_live(page)
 
 
 def key(page, base: str):

@@ -96,9 +96,7 @@ def make_flow(page, base: str, shop: str) -> None:
     steps(page)
     add(page, "send_email")
     write_mail(page, "One minute later", "That was quick.")
-    page.get_by_role("link", name="Check and go live").first.click()
-    page.get_by_role("button", name=re.compile("^Go live")).click()
-    page.get_by_text(re.compile("Live: version 1")).first.wait_for()
+    go_live(page)
 
 
 def steps(page) -> None:
@@ -125,6 +123,13 @@ def write_mail(page, subject: str, text: str, link: str = "") -> None:
         page.locator("[name=b1-url]").fill(link)
     page.get_by_role("button", name="Save e-mail").click()
     steps(page)
+
+
+def go_live(page) -> None:
+    """From the list of steps through the check."""
+    page.get_by_role("link", name="Check and go live").first.click()
+    page.get_by_role("button", name=re.compile("^Go live")).click()
+    page.get_by_text(re.compile("Live: version 1")).first.wait_for()
 
 
 def make_form(page, base: str) -> tuple[str, str]:
