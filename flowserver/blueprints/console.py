@@ -166,7 +166,7 @@ _CLIENT_NAV = (
     ("scores", "score", lazy_gettext("Score rules")),
     ("loyalty", "card", lazy_gettext("Loyalty")),
     ("coupons", "ticket", lazy_gettext("Coupons")),
-    ("till", "card", lazy_gettext("Till")),
+    ("till", "bag", lazy_gettext("Till")),
     ("sites", "globe", lazy_gettext("Website")),
     ("conversions", "target", lazy_gettext("Conversions")),
     ("reports", "chart", lazy_gettext("Reports")),
