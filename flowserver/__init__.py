@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 from flask import Flask, request
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def create_app(config=None, pages: bool = True) -> Flask:
@@ -59,6 +59,8 @@ def _id_converter() -> type:
 
 def flask_settings(config) -> dict:
     """Our settings in the words of Flask and its extensions."""
+    from flowserver import config as settings
+
     lite = config.database_url.startswith("sqlite")
     # No prepared statements on PostgreSQL: a plan that is kept knows neither the values, so it can use no partial index,
     # nor how much a table has grown meanwhile.
@@ -69,6 +71,7 @@ def flask_settings(config) -> dict:
         "SQLALCHEMY_DATABASE_URI": config.database_url,
         "SQLALCHEMY_ENGINE_OPTIONS": {
             "pool_pre_ping": not lite,
+            "pool_size": settings.WEB_THREADS,  # a thread of the web server never waits for another one's connection
             "json_serializer": lambda value: orjson.dumps(value).decode(),
             "json_deserializer": orjson.loads,
             "hide_parameters": not config.testing,  # an error in the log must not quote addresses

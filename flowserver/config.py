@@ -17,6 +17,8 @@ import platformdirs
 
 from flowserver.errors import Invalid
 
+WEB_THREADS = 16  # requests a web process answers at once: while one waits for its commit, the others go on
+
 
 def default_data_dir() -> Path:
     """Where flowserver keeps its files unless told otherwise: the user's own data folder."""

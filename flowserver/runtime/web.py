@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Flask
 
-THREADS = 8
+from flowserver.config import WEB_THREADS
 
 
 def application() -> Flask:
@@ -42,7 +42,7 @@ def serve(app: Flask, listener: socket.socket) -> None:
     server = waitress.create_server(
         app,
         sockets=[listener],
-        threads=THREADS,
+        threads=WEB_THREADS,
         ident=None,
         channel_timeout=60,
         connection_limit=1000,
