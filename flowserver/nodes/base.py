@@ -494,6 +494,10 @@ class Trigger(Node):
         """
         return True
 
+    def lasting(self) -> bool:
+        """Whether what undoes a start also ends a run that has begun: contacts stay only while they match."""
+        return False
+
     def happens(self) -> bool:
         """Whether it waits for something that happens at a moment, so that it can serve as the goal of a flow.
 

@@ -178,6 +178,23 @@ def test_a_value_that_changes_away_during_the_wait_undoes_the_start_and_keeps_on
     assert [run.end_reason for run in town.runs() if run.flow_id == flow.id] == ["start_undone", "finished"]
 
 
+def test_a_value_that_changes_away_later_ends_the_run_where_people_leave_when_they_no_longer_match(
+    workspace, known, queue, clock
+):
+    trigger = {"type": "field_value", "field": "city", "operator": "equals", "value": "Roma", "leave": True}
+    steps = [town.wait("pause", days=3)]
+    flow = flows.create({"name": "Romans", "trigger": {"wait": {"minutes": 0}, **trigger}, "steps": steps})
+    flows.publish(flow.id)
+    one, _ = contacts.upsert({"email": "a@x.example", "fields": {"city": "Roma"}}, source="test")
+    engine.advance()
+    contacts.update(one.id, {"fields": {"city": " roma "}})  # still in Rome
+    assert [run.end_reason for run in town.runs()] == [None]
+    contacts.update(one.id, {"fields": {"city": "Milano"}})
+    assert [(run.end_reason, run.due_at) for run in town.runs()] == [("stopped_matching", None)]
+    contacts.update(one.id, {"fields": {"city": "Roma"}})  # it has been in the flow: once is once
+    assert len(town.runs()) == 1
+
+
 def test_a_value_that_was_changed_silently_is_noticed_at_the_end_of_the_wait(workspace, known, queue, clock):
     go_live(type="field_value", field="city", operator="equals", value="Roma", wait={"hours": 1})
     one, _ = contacts.upsert({"email": "a@x.example", "fields": {"city": "Roma"}}, source="test")

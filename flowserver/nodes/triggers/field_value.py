@@ -56,6 +56,7 @@ class FieldValue(Trigger):
             load_default="equals", validate=validate.OneOf(list(OPERATORS), error=N_("Choose how to compare"))
         )
         value = ValueOf(how="operator")
+        leave = fields.Boolean(load_default=False)  # whoever no longer matches leaves, wherever it stands
 
         @ma.validates_schema
         def _value_where_needed(self, data: Mapping[str, Any], **_: Any) -> None:
@@ -65,9 +66,14 @@ class FieldValue(Trigger):
             if not needed and value is not None:
                 raise ma.ValidationError(N_("This comparison needs no value: leave it out"), "value")
             length(500, "value")(value)
+            if data.get("leave") and data.get("operator") == "changed":
+                raise ma.ValidationError(N_("A change has no end: nobody can leave when it no longer matches"), "leave")
 
     class Form(NodeForm):
-        shows = {"value": "operator=equals|not_equals|contains|less|more"}
+        shows = {
+            "value": "operator=equals|not_equals|contains|less|more",
+            "leave": "operator=" + "|".join(name for name in OPERATORS if name != "changed"),
+        }
         field = ChoiceOf(N_("Field"), source="field", render_kw={"data-refresh": "type"})
         operator = wtforms.SelectField(
             N_("What happens to it"), choices=OPERATORS, default="equals", render_kw={"data-refresh": "type"}
@@ -76,11 +82,21 @@ class FieldValue(Trigger):
             N_("Value"), description=N_("Capital letters and spaces around it make no difference in a text.")
         )
 
+        leave = wtforms.SelectField(
+            N_("When the field changes again and no longer matches"),
+            choices={"": N_("The contact goes on through the flow"), "yes": N_("The contact leaves the flow")},
+        )
+
         def to_settings(self) -> dict[str, Any]:
             settings = super().to_settings()
             if settings.get("operator") in _NO_VALUE:
                 settings.pop("value", None)
-            return settings
+            leaves = settings.pop("leave", "") and settings.get("operator") != "changed"
+            return {**settings, "leave": True} if leaves else settings
+
+        @classmethod
+        def from_settings(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+            return {**super().from_settings(settings), "leave": "yes" if settings.get("leave") else ""}
 
     def admits(self, event: Fact) -> bool:
         data = event.data or {}
@@ -97,6 +113,9 @@ class FieldValue(Trigger):
         changed_away = event.subject == self.settings["field"] and "new" in (event.data or {})
         return changed_away and not self._matches((event.data or {})["new"])
 
+    def lasting(self) -> bool:
+        return bool(self.settings.get("leave"))
+
     def still_holds(self, item: Item) -> bool:
         return self._matches(value_of(item.contact, self.settings["field"]))
 
@@ -107,7 +126,7 @@ class FieldValue(Trigger):
     def existing(self) -> Mapping[str, Any]:
         if self.settings["operator"] == "changed":
             return {"nobody": True}
-        return {"field": {"value": None, **self.settings}}
+        return {"field": {name: self.settings.get(name) for name in ("field", "operator", "value")}}
 
     def sentence(self, names: Names) -> Text:
         operator = self.settings.get("operator") or "equals"

@@ -37,7 +37,8 @@ def live(contact_ids: Collection[int]) -> Sequence[Any]:
 def follow(events: Sequence[Any], runs: Sequence[Any], now: datetime) -> int:
     """End the runs that these events end, of the :func:`live` ones of their contacts; how many. The caller commits.
 
-    A run that waits to start is undone by what its starting point says; any run ends with its flow's goal or exit. The
+    A run that waits to start is undone by what its starting point says, and one that has begun where people stay only
+    while they match; any run ends with its flow's goal or exit. The
     event that started a run does not end it. The contacts are locked.
     """
     by_contact: dict[int, list[Any]] = defaultdict(list)
@@ -68,8 +69,10 @@ def _end_of(
         if event.key == run.event_key:
             continue
         fact = Fact(event.type, event.at or now, event.subject, event.data)
-        if run.entered_at is None and event.type in flow.trigger.revoked_by and _undoes(flow.trigger, fact, run):
-            return "start_undone", None, None
+        begun = run.entered_at is not None
+        watched = event.type in flow.trigger.revoked_by and (not begun or flow.trigger.lasting())
+        if watched and _undoes(flow.trigger, fact, run):
+            return "stopped_matching" if begun else "start_undone", None, None
         goal = next((goal for goal in flow.goals if _met(goal, fact, run)), None)
         if goal is not None:
             return goal.kind, goal.label or None, goal.outcome

@@ -48,6 +48,7 @@ REASONS: Mapping[str, str] = {
     "not_sent": N_("A message could not be sent"),
     "step_removed": N_("The step was removed from the flow"),
     "no_longer_matches": N_("No longer matched when the waiting time ended"),
+    "stopped_matching": N_("No longer matched what starts the flow"),
     "taken_out": N_("Taken out by hand"),
     "campaign_cancelled": N_("The campaign was cancelled"),
     "moved_on": N_("Moved on by hand"),

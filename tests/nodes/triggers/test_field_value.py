@@ -135,6 +135,8 @@ def test_those_who_match_already_are_preselected():
         ({"field": "city", "operator": "is_set", "value": "x"},
          {"value": ["This comparison needs no value: leave it out"]}),
         ({"field": "", "value": "x"}, {"field": ["Choose one"]}),
+        ({"field": "city", "operator": "changed", "leave": True},
+         {"leave": ["A change has no end: nobody can leave when it no longer matches"]}),
     ],
 )  # fmt: skip
 def test_bad_answers_are_refused_at_their_field(raw, wrong):
@@ -146,6 +148,16 @@ def test_the_form_leaves_out_a_value_that_is_not_asked_for():
         "field": "city",
         "operator": "is_set",
     }
+
+
+def test_the_form_asks_what_happens_when_it_no_longer_matches():
+    leaves = {"field": "city", "operator": "equals", "value": "Roma", "leave": True}
+    filled = FieldValue.Form(data=FieldValue.Form.from_settings(leaves))
+    assert filled.to_settings() == leaves and FieldValue(leaves).lasting()
+    stays = {**leaves, "leave": False}
+    filled = FieldValue.Form(data=FieldValue.Form.from_settings(stays))
+    assert "leave" not in filled.to_settings() and not FieldValue(stays).lasting()
+    assert "leave" not in FieldValue.Form(data={"operator": "changed", "leave": "yes"}).to_settings()
 
 
 def test_it_says_how_the_flow_starts():
