@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from flowserver.models import ContactList, Flow
 from flowserver.services.flows import flows
-from flowserver.services.people import fields
+from flowserver.services.people import fields, intake
 
 ROOT = "/c/caffe-lume/flows"
 
@@ -400,6 +400,19 @@ def test_two_people_at_one_step_do_not_lose_a_text(bobs, login, alice, flow):
     )
     seen = re.search(r'name="seen" value="(\w+)"', answer.get_data(as_text=True)).group(1)
     assert bobs.post(page, data={"tag": "mine", "seen": seen}).status_code == 303
+
+
+def test_resuming_offers_to_let_in_who_would_have_started(bobs, flow):
+    email(bobs, flow, add(bobs, flow, "send_email"))
+    base = f"{ROOT}/{flow.id}"
+    follow(bobs, f"{base}/check")
+    follow(bobs, f"{base}/pause", mode="freeze")
+    assert "would have started" not in words(bobs.get(f"{base}/settings"))
+    for name in ("ada", "bea"):
+        intake.save({"email": f"{name}@x.example", "lists": ["Newsletter"]}, source="test")
+    assert "would have started meanwhile: 2 contacts" in words(bobs.get(f"{base}/settings"))
+    follow(bobs, f"{base}/resume", let_in="1")
+    assert flows.get(flow.id).missed_until == 0  # the clock does it
 
 
 def test_states_change_by_buttons_and_refuse_what_does_not_fit(bobs, flow):

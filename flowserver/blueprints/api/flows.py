@@ -261,13 +261,23 @@ def pause_flow(flow_id: int, body: Mapping[str, Any]) -> Any:
     return one(flow_id)
 
 
-@resource.writes("POST", f"{ONE}/resume", shows=schemas.Flow, example=EXAMPLE, tagged=True)
-def resume_flow(flow_id: int) -> Any:
+@resource.writes(
+    "POST",
+    f"{ONE}/resume",
+    takes=schemas.ResumeIn,
+    body_example={"let_in": True},
+    shows=schemas.Flow,
+    example=EXAMPLE,
+    tagged=True,
+    body_required=False,
+)
+def resume_flow(flow_id: int, body: Mapping[str, Any]) -> Any:
     """Let a paused flow go on.
 
-    After freeze every wait goes on where it stood; after hold what is overdue is spread out, never a flood.
+    After freeze every wait goes on where it stood; after hold what is overdue is spread out, never a flood. With
+    `let_in` the contacts who would have started during the pause enter within half a minute.
     """
-    flows.resume(flow_id)
+    flows.resume(flow_id, let_in=body["let_in"])
     return one(flow_id)
 
 

@@ -187,6 +187,7 @@ def _settings_page(flow: Any, form: NameForm, pausing: PauseForm | None = None, 
         hours=hours or HoursForm.of(flow.draft),
         notes=NOTES,
         inside=inside,
+        missed=flows.would_have_started(flow),
         goals=outline.goals(flow.draft, options.namer(flow.draft)),
     )
 
@@ -208,7 +209,7 @@ def pause(flow_id: int) -> Response | tuple[str, int]:
 @bp.post("/resume")
 def resume(flow_id: int) -> Response:
     """Go on after a pause."""
-    flow = flows.resume(flow_id, current_user.id)
+    flow = flows.resume(flow_id, current_user.id, let_in="let_in" in request.form)
     flash(_("“%(flow)s” is live again.", flow=flow.name), "ok")
     return _back(flow_id)
 

@@ -57,16 +57,19 @@ def match(events: Sequence[Any], now: datetime) -> int:
         except Invalid as error:  # this release cannot read it; whoever records an event is not to blame
             log.error("enroll.broken_version", version=flow.version_id, flow=flow.id, why=str(error)[:300])
             continue
-        admitted = [
-            event
-            for event in events
-            if event.workspace_id == flow.workspace_id
-            and _may_cause(event, flow.id)
-            and (event.at or now) >= flow.activated_at
-            and _lets_in(flow.id, compiled.trigger, event, now)
-        ]
+        admitted = [event for event in events if would_start(flow, compiled.trigger, event, now)]
         entered += enter(flow, compiled, admitted, now) if admitted else 0
     return entered
+
+
+def would_start(flow: Any, trigger: Any, event: Any, now: datetime) -> bool:
+    """Whether this event starts its contact in the flow, its re-entry rule apart."""
+    return (
+        event.workspace_id == flow.workspace_id
+        and _may_cause(event, flow.id)
+        and (event.at or now) >= flow.activated_at
+        and _lets_in(flow.id, trigger, event, now)
+    )
 
 
 def _lets_in(flow_id: int, trigger: Any, event: Any, now: datetime) -> bool:
@@ -123,7 +126,7 @@ def enter(flow: Any, compiled: Compiled, events: Sequence[Any], now: datetime) -
     first: dict[int, Any] = {}
     for event in events:
         first.setdefault(event.contact_id, event)
-    barred = _barred(flow.id, compiled, list(first), now)
+    kept_out = barred(flow.id, compiled, list(first), now)
     wait = span(compiled.wait)
     held = flow.state == "paused"
     rows = [
@@ -143,7 +146,7 @@ def enter(flow: Any, compiled: Compiled, events: Sequence[Any], now: datetime) -
             event.at or now,
         )
         for contact_id, event in first.items()
-        if contact_id not in barred
+        if contact_id not in kept_out
     ]
     entered = bulk.insert_new(db.session.connection(), "enrollment", COLUMNS, rows)
     if entered < len(first):
@@ -157,7 +160,7 @@ def _data(event: Any) -> Mapping[str, Any] | None:
     return dict(event.data) if event.data else None
 
 
-def _barred(flow_id: int, compiled: Compiled, contacts: Sequence[int], now: datetime) -> set[int]:
+def barred(flow_id: int, compiled: Compiled, contacts: Sequence[int], now: datetime) -> set[int]:
     """Contacts whom the re-entry rule keeps out. A run that was cancelled before its first step does not count."""
     live, entered = _E.due_at.is_not(None), _E.entered_at.is_not(None)
     too_soon = _E.ended_at > now - (span(compiled.cooldown) if compiled.cooldown else timedelta(0))
@@ -283,7 +286,7 @@ def count_barred(flow_id: int, compiled: Compiled, people: sa.Select[Any], now: 
 
 
 def _kept_out(flow_id: int, contact: Any, reentry: str, compiled: Compiled, now: datetime) -> Any:
-    """SQL: whether the re-entry rule keeps a contact out of a flow; what :func:`_barred` asks for a few."""
+    """SQL: whether the re-entry rule keeps a contact out of a flow; what :func:`barred` asks for a few."""
     mine = sa.and_(_E.flow_id == flow_id, _E.contact_id == contact)
     live, entered = _E.due_at.is_not(None), _E.entered_at.is_not(None)
     if reentry == "once":

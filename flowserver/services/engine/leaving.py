@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 _E = Enrollment.__table__.c
 _LIVE = sa.select(
-    *(_E.id, _E.contact_id, _E.version_id, _E.data, _E.event_key, _E.triggered_at, _E.entered_at, _E.awaits)
+    *(_E.id, _E.contact_id, _E.flow_id, _E.version_id, _E.data, _E.event_key, _E.triggered_at, _E.entered_at, _E.awaits)
 ).where(bulk.ids_named(_E.contact_id), _E.due_at.is_not(None))
 FORGIVES = timedelta(minutes=5)  # so soon after the first clicks of a scanner the rest of them have come
 _ENDED = {"due_at": None, "held": False, "awaits": None}

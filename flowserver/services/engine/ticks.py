@@ -12,7 +12,7 @@ import structlog
 from flowserver import extensions, jobqueue
 from flowserver.extensions import db
 from flowserver.models import Campaign, Connection, Contact, ContactList, Enrollment, Event, Flow, Import, Message
-from flowserver.services.engine import flow_state, starts
+from flowserver.services.engine import flow_state, missed, starts
 
 log = structlog.get_logger()
 
@@ -26,6 +26,7 @@ def tick(now: datetime) -> None:
             _safely(look, now)
         if now.second % 10 == 0:
             _safely(_resumed, now)
+            _safely(_missed, now)
             _safely(starts.complete, now)
             _safely(_coupons, now)
         if now.second == 0 and now.minute % 10 == 0:
@@ -111,6 +112,12 @@ def _resumed(now: datetime) -> None:
     f = Flow.__table__.c
     for flow_id in db.session.scalars(sa.select(f.id).where(f.state == "active", f.paused_at.is_not(None))):
         jobqueue.wake("settle", flow_id)
+
+
+def _missed(now: datetime) -> None:
+    """Flows that went on after a pause and let in who would have started meanwhile."""
+    for flow_id in missed.pending():
+        jobqueue.wake("let_in", flow_id)
 
 
 def _imports(now: datetime) -> None:

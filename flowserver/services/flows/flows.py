@@ -14,7 +14,7 @@ from flowserver.domain import definition as definitions
 from flowserver.errors import Conflict, Invalid, NotFound
 from flowserver.extensions import current_workspace, db
 from flowserver.models import Enrollment, Flow, FlowEdit, FlowVersion, User
-from flowserver.services.engine import enrollment, flow_state, starts
+from flowserver.services.engine import enrollment, flow_state, missed, starts
 from flowserver.services.flows import checks, moments, options
 from flowserver.services.messages import deliveries
 from flowserver.services.people import usage
@@ -320,19 +320,26 @@ def pause(flow_id: int, mode: str = "freeze", user_id: int | None = None, reason
         raise Conflict(N_("The contacts inside are still being let go after the last pause. Try again in a minute"))
     flow.state, flow.pause_mode, flow.pause_reason, flow.paused_at = "paused", mode, reason, clock.now()
     flow.updated_at = flow.paused_at
+    missed.begin(flow)
     db.session.commit()
     if mode != "skip":
         flow_state.hold(flow.id)
     return flow
 
 
-def resume(flow_id: int, user_id: int | None = None) -> Flow:
-    """Let a paused flow go on."""
+def would_have_started(flow: Flow) -> tuple[int, bool]:
+    """How many contacts would have started since a person paused the flow, and whether that is all of them."""
+    return missed.count(flow) if flow.state == "paused" and not flow.pause_reason and not flow.closed else (0, True)
+
+
+def resume(flow_id: int, user_id: int | None = None, let_in: bool = False) -> Flow:
+    """Let a paused flow go on. With ``let_in`` those who would have started meanwhile enter after all, by a job."""
     flow = get(flow_id, lock=True)
     if flow.state != "paused":
         raise Conflict(N_("This flow is not paused"))
     if not flow.pause_reason:  # while the engine had paused it, people went on entering
         moments.reopen(flow)
+    missed.finish(flow, let_in)
     flow.state, flow.pause_reason = "active", ""  # how long and how it was paused stays until all are let go
     flow.updated_at = clock.now()
     flow_state.resolve_alerts(flow.workspace_id, f"flow:{flow.id}")

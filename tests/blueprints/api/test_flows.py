@@ -9,6 +9,7 @@ import pytest
 
 from flowserver import extensions as ext
 from flowserver.blueprints.api.flows import DEFINITION
+from flowserver.services.engine import missed
 from flowserver.services.flows import flows
 
 from .conftest import each
@@ -320,6 +321,19 @@ def test_it_pauses_and_resumes(api, flow, mode):
     resumed = api.post(f"{path}/resume").json
     assert (resumed["state"], resumed["pause_mode"], resumed["inside"]) == ("active", None, 1)
     problem(api.post(f"{path}/resume"), 409, "conflict")
+
+
+def test_resuming_lets_in_who_would_have_started(api, flow, clock):
+    path = f"/flows/{flow['id']}"
+    api.post(f"{path}/publish")
+    api.post(f"{path}/pause")
+    clock.forward(minutes=1)
+    api.post("/contacts", {"email": "ada@example.com", "lists": ["Newsletter"]})
+    problem(api.post(f"{path}/resume", {"let_in": "perhaps"}), 422, "invalid")
+    assert api.post(f"{path}/resume", {"let_in": True}).json["inside"] == 0
+    clock.forward(seconds=10)
+    assert [missed.let_in(one) for one in missed.pending()] == [1]
+    assert api.get(path).json["inside"] == 1
 
 
 def test_it_stops_for_good(api, flow, queue):

@@ -88,6 +88,15 @@ class PublishIn(fields.Input):
     )
 
 
+class ResumeIn(fields.Input):
+    """How to go on."""
+
+    let_in = fields.YesNo(
+        load_default=False,
+        metadata={"description": "Let in the contacts who would have started while a person had paused the flow."},
+    )
+
+
 class PauseIn(fields.Input):
     """How to pause."""
 
