@@ -59,6 +59,13 @@ class Invalid(FlowserverError):
         super().__init__("; ".join(flat(self.messages)))
 
 
+class Broken(Invalid):
+    """What the input refers to was deleted or switched off meanwhile: the input was right once, the state is not."""
+
+    status = 409
+    slug = "conflict"
+
+
 class ProviderError(FlowserverError):
     """A provider refused for good; ``code`` is its own word or number for the reason."""
 

@@ -63,6 +63,7 @@ ROW = {
     "archived": False,
     "pause_mode": None,
     "pause_reason": None,
+    "broken": None,
     "inside": 12,
     "created_at": "2026-05-04T09:00:00Z",
     "updated_at": "2026-05-04T09:05:00Z",
@@ -99,6 +100,7 @@ def show(row: Any, inside: int) -> dict[str, Any]:
         "archived": row.archived_at is not None,
         "pause_mode": row.pause_mode or None,
         "pause_reason": row.pause_reason or None,
+        "broken": row.broken or None,
         "inside": inside,
         "created_at": row.created_at,
         "updated_at": row.updated_at,
@@ -236,7 +238,8 @@ def publish_flow(flow_id: int, body: Mapping[str, Any]) -> Any:
     """Publish a flow: its draft becomes the live version.
 
     The first time the flow goes live. People inside finish the version they entered. What must be fixed first is
-    answered with 422 by path; 409 when the draft is live already or the flow was stopped.
+    answered with 422 by path; 409, by path too, when something it refers to was deleted, switched off or is over, and
+    when the draft is live already or the flow was stopped.
     """
     flows.publish(flow_id, include_existing=body.get("include_existing"))
     return one(flow_id)

@@ -107,8 +107,8 @@ def check(flow_id: int) -> str | Response | tuple[str, int]:
     count = flows.would_start(flow) if existing else 0
     try:
         version = flows.publish(flow.id, current_user.id, existing)
-    except Invalid:
-        return _check_page(flows.get(flow_id), refused=True), 422
+    except Invalid as error:
+        return _check_page(flows.get(flow_id), refused=True), error.status
     if count:
         flash(
             ngettext(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import sqlalchemy as sa
 
 from flowserver import clock, jobqueue
 from flowserver.domain import definition as definitions
-from flowserver.errors import Conflict, Invalid, NotFound
+from flowserver.errors import Broken, Conflict, Invalid, NotFound
 from flowserver.extensions import current_workspace, db
 from flowserver.models import Enrollment, Flow, FlowEdit, FlowVersion, User
 from flowserver.services.engine import enrollment, flow_state, missed, starts
@@ -231,6 +231,8 @@ def record(flow: Flow, user_id: int | None, before: Mapping[str, Any], what: str
     db.session.flush()
     flow.draft_number += 1
     live = live_version(flow)
+    if live is None:
+        flow.broken = ""  # the next going live looks again
     flow.draft_changed = live is None or _but_name(live.definition) != _but_name(flow.draft)
     flow.updated_at = now
     return edit
@@ -260,7 +262,8 @@ def publish(flow_id: int, user_id: int | None = None, include_existing: bool | N
 
     ``include_existing``: let in those who already match, at the first going live only; ``None`` leaves it to the
     definition. People inside finish the version they entered. Raises :class:`Invalid` with every problem that must
-    be fixed by path, :class:`Conflict` when the flow is stopped or the draft is live already.
+    be fixed by path, :class:`Broken` when one of them is an object that was deleted or switched off, :class:`Conflict`
+    when the flow is stopped or the draft is live already.
     """
     flow = get(flow_id, lock=True)
     if flow.state in FINAL or flow.archived_at:
@@ -273,7 +276,7 @@ def publish(flow_id: int, user_id: int | None = None, include_existing: bool | N
         draft["trigger"]["include_existing"] = include_existing
     problems = [one for one in checks.findings(draft, flow) if one.kind == "fix"]
     if problems:
-        raise Invalid(checks.by_path(draft, problems))
+        _refuse(flow, draft, problems)
     number = (
         db.session.scalar(sa.select(sa.func.max(FlowVersion.number)).where(FlowVersion.flow_id == flow.id)) or 0
     ) + 1
@@ -295,6 +298,17 @@ def publish(flow_id: int, user_id: int | None = None, include_existing: bool | N
     starts.schedule(flow, version.created_at)
     db.session.commit()
     return version
+
+
+def _refuse(flow: Flow, draft: Mapping[str, Any], problems: Sequence[Any]) -> NoReturn:
+    """Say what keeps a flow from going live; a draft shows from now on what is gone."""
+    messages, lost = checks.by_path(draft, problems), options.lost(draft)
+    if not lost:
+        raise Invalid(messages)
+    if flow.version_id is None:  # a live one is marked when the object changes
+        flow.broken = str(next(iter(lost.values())))[:300]
+        db.session.commit()
+    raise Broken(messages)
 
 
 def would_start(flow: Flow) -> int | None:
@@ -359,6 +373,7 @@ def stop(flow_id: int, user_id: int | None = None) -> Flow:
     flow.state, flow.updated_at = "stopped", clock.now()
     moments.forget(flow)
     flow_state.resolve_alerts(flow.workspace_id, f"flow:{flow.id}")
+    usage.gone("flow", flow.id)
     db.session.commit()
     flow_state.end_all(flow_id, "flow_stopped")
     return get(flow_id)

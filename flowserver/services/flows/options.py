@@ -54,6 +54,10 @@ CORE_FIELDS = (
 )
 
 
+class NotYet(Text):
+    """Words for an object that still has to be set up: nothing was lost."""
+
+
 @dataclass(frozen=True)
 class Source:
     """A kind of object that forms choose from and definitions refer to: what the database holds, and its words."""
@@ -97,7 +101,7 @@ def _sites_not_ready(ids: Iterable[int]) -> Mapping[int, Text]:
             found[site.id] = Text("Tracking of %(name)s is switched off", name=site.name)
         elif site.verified_at is None:
             words = N_("No visit has come from %(name)s yet. Put the script into its pages first")
-            found[site.id] = Text(words.msgid, name=site.name)
+            found[site.id] = NotYet(words.msgid, name=site.name)
     return found
 
 
@@ -113,17 +117,32 @@ def _programmes_closed(ids: Iterable[int]) -> Mapping[int, Text]:
     return {row.id: Text("The loyalty programme %(name)s is closed", name=row.name) for row in rows}
 
 
+def _rewards_off(ids: Iterable[int]) -> Mapping[int, Text]:
+    """Rewards that are not given any more."""
+    rows = db.session.scalars(sa.select(Reward).where(Reward.id.in_(ids), ~Reward.active))
+    return {row.id: Text("The reward %(name)s is switched off", name=row.title) for row in rows}
+
+
 def _people() -> Any:
     mine = sa.select(Access.user_id).where(Access.workspace_id == current_workspace())
     here = sa.or_(User.role == "admin", User.id.in_(mine))
     return sa.select(User.id, User.email).where(User.active, here).order_by(User.email)
 
 
+def _coupons_unfit(ids: Iterable[int]) -> Mapping[int, Text]:
+    """Coupon campaigns that are over, or take their codes from an import that never came."""
+    from flowserver.services.shop import coupon_campaigns
+
+    dated = sa.select(CouponCampaign).where(CouponCampaign.id.in_(ids), CouponCampaign.ends_on.is_not(None))
+    over = [row for row in db.session.scalars(dated) if coupon_campaigns.is_over(row)]
+    words = {row.id: Text("The coupon campaign %(name)s is over", name=row.name) for row in over}
+    return {**_without_codes(ids), **words}
+
+
 def _without_codes(ids: Iterable[int]) -> Mapping[int, Text]:
-    """Coupon campaigns that take their codes from an import that never came."""
     any_code = sa.exists().where(Coupon.campaign_id == CouponCampaign.id)
     empty = sa.select(CouponCampaign.id).where(CouponCampaign.id.in_(ids), CouponCampaign.codes == "pool", ~any_code)
-    return dict.fromkeys(db.session.scalars(empty), _NO_CODES)
+    return dict.fromkeys(db.session.scalars(empty), NotYet(_NO_CODES.msgid))
 
 
 _NO_CODES = N_("This coupon campaign has no codes yet. Import them first")
@@ -244,6 +263,7 @@ SOURCES = {
         N_("a deleted reward"),
         N_("There is no reward “%(name)s” in this client"),
         N_("The reward was deleted. Choose another one"),
+        flaws=_rewards_off,
     ),
     "coupon_campaign": Source(
         _named(CouponCampaign),
@@ -252,7 +272,7 @@ SOURCES = {
         N_("a deleted coupon campaign"),
         N_("There is no coupon campaign “%(name)s” in this client"),
         N_("The coupon campaign was deleted. Choose another one"),
-        flaws=_without_codes,
+        flaws=_coupons_unfit,
     ),
     "monitor": Source(
         _named(Monitor),
@@ -495,6 +515,13 @@ def look_up(definition: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, li
             unknown.update({f"{start}.{name}": [text] for name, text in misfits(found, holder).items()})
     unknown.update(_fit_values(result))
     return result, unknown
+
+
+def lost(definition: Mapping[str, Any]) -> dict[str, str]:
+    """What a definition refers to that was deleted, switched off or is over, in words by path."""
+    _, unknown = look_up(definition)
+    gone = {path: unknown[path][0] for *_, path in spots(definition) if path in unknown}
+    return {**gone, **{path: text for path, text in flaws(definition).items() if not isinstance(text, NotYet)}}
 
 
 def flaws(definition: Mapping[str, Any]) -> dict[str, Text]:

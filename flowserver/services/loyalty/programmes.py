@@ -264,7 +264,8 @@ def update_reward(reward_id: int, values: Mapping[str, Any]) -> Reward:
     """Change a reward; what cards were given stays. Raises :class:`NotFound`, :class:`Invalid`."""
     row = get_reward(reward_id)
     kept = {key: getattr(row, key) for key in ("title", "points", "automatic", "uses_points", "active")}
-    return _save_reward(row, {**kept, **values})
+    with usage.told("reward", row.id):
+        return _save_reward(row, {**kept, **values})
 
 
 def _save_reward(row: Reward, values: Mapping[str, Any]) -> Reward:

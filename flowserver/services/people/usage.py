@@ -76,6 +76,13 @@ def mark(source: str, key: int, before: Text | None) -> None:
     db.session.execute(sa.update(Flow).where(which).values(broken=str(now or "")[:300]))
 
 
+def gone(source: str, key: int) -> None:
+    """Write on the live flows that use an object that it is there no more. The caller commits."""
+    ids = [use.id for use in of(source, key) if use.kind == "flow" and (source, use.id) != ("flow", key)]
+    which = sa.and_(Flow.id.in_(ids), Flow.version_id.is_not(None), Flow.broken == "")
+    db.session.execute(sa.update(Flow).where(which).values(broken=str(options.SOURCES[source].deleted)))
+
+
 def flaw(source: str, key: int) -> Text | None:
     """Why an object cannot serve the flows that use it now, in words; ``None``: it can."""
     tell = options.SOURCES[source].flaws

@@ -126,11 +126,12 @@ def update(campaign_id: int, values: Mapping[str, Any]) -> CouponCampaign:
     Raises :class:`NotFound`, :class:`Invalid`.
     """
     row = get(campaign_id)
-    for key, value in _checked({**{name: getattr(row, name) for name in FIELDS}, **values}, row).items():
-        setattr(row, key, value)
-    _committed(row)
-    note_pool(row)
-    db.session.commit()
+    checked = _checked({**{name: getattr(row, name) for name in FIELDS}, **values}, row)
+    with usage.told("coupon_campaign", row.id):
+        for key, value in checked.items():
+            setattr(row, key, value)
+        _committed(row)
+        note_pool(row)
     return row
 
 

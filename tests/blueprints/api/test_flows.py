@@ -45,6 +45,7 @@ def test_it_makes_a_flow_from_a_definition(api, newsletter, clock):
         "archived": False,
         "pause_mode": None,
         "pause_reason": None,
+        "broken": None,
         "inside": 0,
         "created_at": answer.json["created_at"],
         "updated_at": "2026-05-04T09:00:00Z",
@@ -405,7 +406,11 @@ def test_a_deleted_list_is_named_where_it_stood(api, flow, db, newsletter):
     db.session.commit()
     seen = api.get(f"/flows/{flow['id']}").json["definition"]["trigger"]["list"]
     assert isinstance(seen, int)
-    assert set(problem(api.post(f"/flows/{flow['id']}/publish"), 422, "invalid")["errors"]) == {"trigger.list"}
+    assert set(problem(api.post(f"/flows/{flow['id']}/publish"), 409, "conflict")["errors"]) == {"trigger.list"}
+    assert api.get(f"/flows/{flow['id']}").json["broken"] == "The list was deleted. Choose another one"
+    api.put(f"/flows/{flow['id']}/draft", changed(trigger={"type": "list_joined"}))
+    assert api.get(f"/flows/{flow['id']}").json["broken"] is None
+    assert api.post(f"/flows/{flow['id']}/publish").status_code == 200
 
 
 # --- as text ---------------------------------------------------------------------------------------------

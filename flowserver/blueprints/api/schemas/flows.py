@@ -135,6 +135,9 @@ class FlowRow(fields.Shown):
     archived = plain.Boolean()
     pause_mode = plain.String(allow_none=True, metadata={"enum": [*MODES, None]})
     pause_reason = plain.String(allow_none=True, metadata={"description": "Why the engine paused it by itself."})
+    broken = plain.String(
+        allow_none=True, metadata={"description": "What it refers to that was deleted or switched off, in words."}
+    )
     inside = plain.Integer(metadata={"description": "How many contacts are inside now, waiting to start included."})
     created_at = plain.DateTime()
     updated_at = plain.DateTime()
