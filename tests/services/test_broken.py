@@ -9,10 +9,12 @@ import pytest
 from flowserver.errors import Broken, Conflict, Invalid
 from flowserver.extensions import db
 from flowserver.models import ContactList, Flow
+from flowserver.services.engine import ticks
 from flowserver.services.flows import flows
 from flowserver.services.loyalty import programmes
 from flowserver.services.people import lists
 from flowserver.services.shop import coupon_campaigns
+from flowserver.services.site import conversions
 
 from .town import a_list, tag
 
@@ -104,3 +106,35 @@ def test_a_flow_that_is_stopped_shows_on_those_that_hand_over_to_it(workspace):
     flows.stop(target.id)
     assert broken(source) == "This flow has ended or was deleted. Choose another one"
     assert broken(target) == ""
+
+
+def test_what_is_over_may_still_be_asked_about(workspace, clock, coffee):
+    beans = coupon_campaigns.create({"name": "Beans", "value": "15 %", "ends_on": clock.now.date()})
+    rule = {"any": [{"type": "coupon_used", "campaign": beans.id}, {"type": "reward_collected", "reward": coffee.id}]}
+    ask = {"key": "ask", "type": "if_else", "if": rule, "then": [tag("yes")], "else": []}
+    asks = draft({"type": "list_joined"}, ask)
+    flows.publish(asks.id)
+    programmes.update_reward(coffee.id, {"active": False})
+    coupon_campaigns.update(beans.id, {"ends_on": clock.now.date() - timedelta(days=1)})
+    assert broken(asks) == ""
+    flows.publish(draft({"type": "list_joined"}, ask, name="G").id)
+
+
+def test_a_coupon_campaign_shows_on_its_flows_when_its_last_day_has_passed(workspace, clock):
+    beans = coupon_campaigns.create({"name": "Beans", "value": "15 %", "ends_on": clock.now.date()})
+    flow = draft({"type": "list_joined"}, {"key": "c", "type": "assign_coupon", "campaign": beans.id})
+    flows.publish(flow.id)
+    for days, words in ((0, ""), (1, "The coupon campaign Beans is over"), (0, "The coupon campaign Beans is over")):
+        clock.now += timedelta(days=days)
+        ticks.tick(clock.now.replace(minute=0, second=0))
+        assert broken(flow) == words
+
+
+def test_a_rule_that_is_switched_off_shows_on_flows_that_record_it(workspace):
+    call = conversions.create({"name": "Call", "source": "manual", "each_time": True})
+    flow = draft({"type": "list_joined"}, {"key": "r", "type": "record_conversion", "rule": call.id})
+    flows.publish(flow.id)
+    conversions.update(call.id, {**conversions.shown(call), "enabled": False})
+    assert broken(flow) == "The conversion rule Call is switched off"
+    conversions.update(call.id, {**conversions.shown(conversions.get(call.id)), "enabled": True})
+    assert broken(flow) == ""

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 import structlog
 
-from flowserver import clock, jobqueue
+from flowserver import clock, extensions, jobqueue
 from flowserver.errors import Invalid
 from flowserver.extensions import db
 from flowserver.models import Enrollment, Flow, FlowStart, Workspace
@@ -217,6 +217,13 @@ def complete(now: datetime) -> int:
     coming = sa.exists().where(_S.flow_id == _F.id, _S.done_at.is_(None))
     inside = sa.exists().where(_E.flow_id == _F.id, _E.due_at.is_not(None))
     through = sa.and_(_F.state == "active", _F.trigger_type.in_(names), _F.starts_at.is_(None), came, ~coming, ~inside)
-    found = db.session.execute(sa.update(Flow.__table__).where(through).values(state="completed", updated_at=now))
+    from flowserver.services.people import usage  # it knows flows, which know this file
+
+    ended = db.session.connection().execute(sa.select(_F.id, _F.workspace_id).where(through)).all()
+    which = bulk.ids_in(_F.id, [row.id for row in ended])
+    db.session.execute(sa.update(Flow.__table__).where(which).values(state="completed", updated_at=now))
+    for row in ended:
+        with extensions.workspace(row.workspace_id):
+            usage.gone("flow", row.id)
     db.session.commit()
-    return int(getattr(found, "rowcount", 0))
+    return len(ended)

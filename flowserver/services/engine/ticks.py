@@ -30,7 +30,7 @@ def tick(now: datetime) -> None:
             _safely(starts.complete, now)
             _safely(_coupons, now)
         if now.second == 0 and now.minute % 10 == 0:
-            for look in (_lists, _signups, _orphans, _unsettled, _answers, _visits, _silence):
+            for look in (_lists, _signups, _orphans, _unsettled, _answers, _visits, _silence, _over):
                 _safely(look, now)
 
 
@@ -170,6 +170,13 @@ def _answers(now: datetime) -> None:
 
     idempotency.expire(now)
     agency_keys.expire(now)
+
+
+def _over(now: datetime) -> None:
+    """Coupon campaigns whose last day has passed, on the flows that need them."""
+    from flowserver.services.shop import coupon_campaigns
+
+    coupon_campaigns.end(now)
 
 
 def _visits(now: datetime) -> None:

@@ -71,6 +71,8 @@ class Source:
     flaws: Callable[[Iterable[Any]], Mapping[Any, Text]] | None = (
         None  # which of these ids cannot do what is asked, why
     )
+    over: Callable[[Iterable[Any]], Mapping[Any, Text]] | None = None
+    """Which of these ids are at their end, and why: nothing can be done with them, though it can be asked what was."""
     misfits: Callable[[Any, Mapping[str, Any]], Mapping[str, Text]] | None = None
     """What else in the settings that name an object does not go with it: ``(id, settings)`` → setting to words."""
 
@@ -129,17 +131,17 @@ def _people() -> Any:
     return sa.select(User.id, User.email).where(User.active, here).order_by(User.email)
 
 
-def _coupons_unfit(ids: Iterable[int]) -> Mapping[int, Text]:
-    """Coupon campaigns that are over, or take their codes from an import that never came."""
+def _coupons_over(ids: Iterable[int]) -> Mapping[int, Text]:
+    """Coupon campaigns whose last day has passed."""
     from flowserver.services.shop import coupon_campaigns
 
     dated = sa.select(CouponCampaign).where(CouponCampaign.id.in_(ids), CouponCampaign.ends_on.is_not(None))
     over = [row for row in db.session.scalars(dated) if coupon_campaigns.is_over(row)]
-    words = {row.id: Text("The coupon campaign %(name)s is over", name=row.name) for row in over}
-    return {**_without_codes(ids), **words}
+    return {row.id: Text("The coupon campaign %(name)s is over", name=row.name) for row in over}
 
 
 def _without_codes(ids: Iterable[int]) -> Mapping[int, Text]:
+    """Coupon campaigns that take their codes from an import that never came."""
     any_code = sa.exists().where(Coupon.campaign_id == CouponCampaign.id)
     empty = sa.select(CouponCampaign.id).where(CouponCampaign.id.in_(ids), CouponCampaign.codes == "pool", ~any_code)
     return dict.fromkeys(db.session.scalars(empty), NotYet(_NO_CODES.msgid))
@@ -263,7 +265,7 @@ SOURCES = {
         N_("a deleted reward"),
         N_("There is no reward “%(name)s” in this client"),
         N_("The reward was deleted. Choose another one"),
-        flaws=_rewards_off,
+        over=_rewards_off,
     ),
     "coupon_campaign": Source(
         _named(CouponCampaign),
@@ -272,7 +274,8 @@ SOURCES = {
         N_("a deleted coupon campaign"),
         N_("There is no coupon campaign “%(name)s” in this client"),
         N_("The coupon campaign was deleted. Choose another one"),
-        flaws=_coupons_unfit,
+        flaws=_without_codes,
+        over=_coupons_over,
     ),
     "monitor": Source(
         _named(Monitor),
@@ -526,16 +529,28 @@ def lost(definition: Mapping[str, Any]) -> dict[str, str]:
 
 def flaws(definition: Mapping[str, Any]) -> dict[str, Text]:
     """Why objects that exist cannot do what the definition asks of them, by path."""
-    asked: dict[str, dict[str, Any]] = {}
+    asked: dict[Any, dict[str, Any]] = {}
     for holder, key, source, path in spots(definition):
-        if SOURCES[source].flaws is not None:
-            asked.setdefault(source, {})[path] = holder[key]
+        for tell in (SOURCES[source].flaws, None if _is_condition(holder) else SOURCES[source].over):
+            if tell is not None:
+                asked.setdefault(tell, {})[path] = holder[key]
     found: dict[str, Text] = {}
-    for source, by_path in asked.items():
-        tell = SOURCES[source].flaws
-        wrong = tell(set(by_path.values())) if tell else {}
+    for tell, by_path in asked.items():
+        wrong = tell(set(by_path.values()))
         found.update({path: wrong[id] for path, id in by_path.items() if id in wrong})
     return found
+
+
+def _is_condition(holder: Any) -> bool:
+    return isinstance(holder, dict) and holder.get("type") in catalogue.conditions()
+
+
+def flaw(source: str, id: Any) -> Text | None:
+    """Why one object cannot serve now, in words: it is gone, at its end, or not ready. ``None``: it can."""
+    if find(source, id) is None:
+        return SOURCES[source].deleted
+    tells = (SOURCES[source].flaws, SOURCES[source].over)
+    return next((found[id] for tell in tells if tell is not None and id in (found := tell([id]))), None)
 
 
 def _fit_values(definition: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -67,26 +67,24 @@ def told(source: str, key: int) -> Iterator[None]:
 
 def mark(source: str, key: int, before: Text | None) -> None:
     """Write on the live flows that use an object what is wrong with it now, or take back what was (``before``)."""
-    now = flaw(source, key)
-    if now == before:
+    if flaw(source, key) == before:
         return
     ids = [use.id for use in of(source, key) if use.kind == "flow"]
     ours = Flow.broken.in_(("", str(before or "")[:300]))
-    which = sa.and_(Flow.id.in_(ids), Flow.version_id.is_not(None), ours)
-    db.session.execute(sa.update(Flow).where(which).values(broken=str(now or "")[:300]))
+    flows = sa.select(Flow, FlowVersion.definition).join(FlowVersion, FlowVersion.id == Flow.version_id)
+    for flow, definition in db.session.execute(flows.where(Flow.id.in_(ids), ours)).all():
+        wrong = {**options.flaws(definition), **options.lost(definition)}
+        flow.broken = str(next(iter(wrong.values()), ""))[:300]
 
 
 def gone(source: str, key: int) -> None:
     """Write on the live flows that use an object that it is there no more. The caller commits."""
-    ids = [use.id for use in of(source, key) if use.kind == "flow" and (source, use.id) != ("flow", key)]
-    which = sa.and_(Flow.id.in_(ids), Flow.version_id.is_not(None), Flow.broken == "")
-    db.session.execute(sa.update(Flow).where(which).values(broken=str(options.SOURCES[source].deleted)))
+    mark(source, key, None)
 
 
 def flaw(source: str, key: int) -> Text | None:
     """Why an object cannot serve the flows that use it now, in words; ``None``: it can."""
-    tell = options.SOURCES[source].flaws
-    return tell([key]).get(key) if tell is not None else None
+    return options.flaw(source, key)
 
 
 def _flows(source: str, key: Any) -> list[Use]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -133,6 +134,23 @@ def update(campaign_id: int, values: Mapping[str, Any]) -> CouponCampaign:
         _committed(row)
         note_pool(row)
     return row
+
+
+JUST_OVER = timedelta(days=3)
+
+
+def end(now: datetime) -> None:
+    """Write on live flows that the coupon campaign they lean on has come to its last day; for all clients. Commits.
+
+    Looks at those that ended within three days: again finds the same.
+    """
+    c = CouponCampaign.__table__.c
+    days = (now - JUST_OVER).date(), (now + timedelta(days=1)).date()
+    query = sa.select(c.workspace_id, c.id).where(c.ends_on.between(*days)).order_by(c.workspace_id, c.id)
+    for workspace_id, campaign_id in db.session.connection().execute(query).all():
+        with extensions.workspace(workspace_id):
+            usage.gone("coupon_campaign", campaign_id)
+    db.session.commit()
 
 
 _USUAL = {

@@ -126,7 +126,7 @@ def create(values: Mapping[str, Any]) -> ConversionRule:
 def update(rule_id: int, values: Mapping[str, Any]) -> ConversionRule:
     """Change a rule: ``values`` says all of it. What was counted stays. Raises :class:`NotFound`, :class:`Invalid`."""
     row = get(rule_id)
-    with usage.told("conversion_rule", row.id):
+    with usage.told("conversion_rule", row.id), usage.told("manual_rule", row.id):
         return _save(row, values)
 
 
