@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -395,9 +396,13 @@ def bench(arguments: tuple[str, ...]) -> None:
 @_data
 def doctor(as_json: bool, data: str | None) -> None:
     """Say what is wrong with this installation and how to mend it. Exit code 1 when something is."""
+    from flowserver import config
     from flowserver.runtime import logging
     from flowserver.services.operations import doctor as service
 
+    folder = config.data_dir(data or os.environ.get("FLOWSERVER_DATA", ""))
+    if not folder.is_dir() and not os.environ.get("DATABASE_URL"):  # looking must not make one
+        _fail(f"Nothing is installed in {folder}. Name the data folder with --data or FLOWSERVER_DATA.", 2)
     app = _app(data=data)
     logging.set_up("CRITICAL")
     with app.app_context():

@@ -120,10 +120,15 @@ class _Reader:
         return raw
 
 
+def data_dir(given: str = "") -> Path:
+    """The data folder: the one given, or the usual one. It need not exist."""
+    return Path(given or default_data_dir()).absolute()
+
+
 def read(environ: Mapping[str, str] | None = None, **overrides: object) -> Config:
     """Read the environment (or ``environ``); ``overrides`` win. Raises :class:`Invalid` naming every mistake."""
     env = _Reader(os.environ if environ is None else environ)
-    data = Path(str(overrides.pop("data", "") or env.text("FLOWSERVER_DATA") or default_data_dir())).absolute()
+    data = data_dir(str(overrides.pop("data", "") or env.text("FLOWSERVER_DATA")))
     host = str(overrides.pop("host", "") or env.text("FLOWSERVER_HOST", "127.0.0.1"))
     port = int(str(overrides.pop("port", 0) or env.number("FLOWSERVER_PORT", 8000, 1, 65535)))
     local = local_ports(data)

@@ -195,7 +195,14 @@ def test_doctor_says_what_is_wrong_and_how_to_mend_it(cli):
     )
 
 
-def test_doctor_tells_a_database_that_was_never_migrated(cli):
+def test_doctor_makes_no_folder_and_says_where_it_looked(cli, tmp_path):
+    done = cli("doctor")
+    assert done.returncode == 2 and f"Nothing is installed in {tmp_path / 'data'}. Name the data folder" in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_doctor_tells_a_database_that_was_never_migrated(cli, tmp_path):
+    (tmp_path / "data").mkdir()
     checks = {check["name"]: check for check in json.loads(cli("doctor", "--json").stdout)["checks"]}
     assert checks["migrations"]["state"] == "bad" and "flowserver migrate" in checks["migrations"]["mend"]
 

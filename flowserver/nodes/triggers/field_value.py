@@ -84,7 +84,7 @@ class FieldValue(Trigger):
 
         leave = wtforms.SelectField(
             N_("When the field changes again and no longer matches"),
-            choices={"": N_("The contact goes on through the flow"), "yes": N_("The contact leaves the flow")},
+            choices={"": N_("The contact goes on"), "yes": N_("The contact leaves")},
         )
 
         def to_settings(self) -> dict[str, Any]:
