@@ -62,6 +62,12 @@ class Config:
     extra: Mapping[str, object] = field(default_factory=dict)
 
     @property
+    def only_here(self) -> bool:
+        """Whether the address people are given works on this machine only."""
+        host = urlsplit(self.url).hostname or ""
+        return host in ("localhost", "::1") or host.startswith("127.")
+
+    @property
     def secure(self) -> bool:
         """Whether people reach us over https, so that cookies may be marked Secure."""
         return self.url.startswith("https://")

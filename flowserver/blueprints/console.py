@@ -17,6 +17,7 @@ from flowserver import clock
 from flowserver.blueprints import fieldkit
 from flowserver.blueprints.say import message, say
 from flowserver.services.accounts import accounts
+from flowserver.services.messages import connections
 
 LOCALES = {"en": "English", "it": "Italiano", "pl": "Polski"}
 
@@ -195,7 +196,22 @@ def _shared() -> dict[str, Any]:
         "page_if": page_if,
         "may_change": not (_known() and current_user.role == "client"),
         "now": clock.now,
+        "stays_here": connections.stays_here,
+        "box_of": box_of,
+        "only_here": only_here,
     }
+
+
+def box_of(channel: str) -> str:
+    """Where the messages of a channel that stay on this machine are shown; empty for those who may not see it."""
+    path = {"email": "/dev/mailbox/", "sms": "/dev/phone/"}[channel]
+    return path if _exists(path) and getattr(current_user, "role", "") == "admin" else ""
+
+
+def only_here() -> str:
+    """The address people are given, where no other computer can open it; empty where they can."""
+    config = current_app.extensions["config"]
+    return config.url if config.only_here else ""
 
 
 def _frame() -> accounts.Frame:

@@ -16,8 +16,9 @@ from flowserver import jobqueue
 from flowserver.domain import people
 from flowserver.errors import Conflict, Invalid
 from flowserver.extensions import db
-from flowserver.models import Agency, Connection, Contact, Flow, User, Workspace
+from flowserver.models import Agency, Contact, Flow, User, Workspace
 from flowserver.services.accounts import accounts, api_keys, clients
+from flowserver.services.messages import connections
 from flowserver.services.operations.checked import checked
 from flowserver.text import N_
 
@@ -147,12 +148,8 @@ class Progress:
 
 def progress(workspace: Workspace) -> Progress:
     """How far the present client is."""
-    connection = db.session.scalar(
-        sa.select(Connection).where(Connection.channel == "email").order_by(Connection.is_default.desc()).limit(1)
-    )
-    ours = current_app.extensions["config"].mail_server
     return Progress(
-        connected=bool(connection and (connection.settings or connection.provider != "smtp" or ours)),
+        connected=connections.default("email") is not None and not connections.stays_here("email"),
         contacts=db.session.scalar(sa.select(sa.func.count(Contact.id))) or 0,
         flows=db.session.scalar(sa.select(sa.func.count(Flow.id))) or 0,
     )

@@ -143,6 +143,16 @@ def default(channel: str) -> Connection | None:
     return db.session.scalars(query.limit(1)).first()
 
 
+def stays_here(channel: str) -> bool:
+    """Whether new messages of a channel go to the test mailbox or the test phone of this machine and reach nobody."""
+    row = default(channel)
+    if row is None:
+        return False
+    if channel == "sms":
+        return row.provider == "pretend"
+    return row.provider == "smtp" and not row.settings and not _config().mail_server
+
+
 def make(
     channel: str,
     provider: str,

@@ -11,7 +11,6 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import redis
@@ -407,10 +406,9 @@ def _sms(config: Config) -> Iterator[Check]:
 
 
 def _address(config: Config) -> Iterator[Check]:
-    host = urlsplit(config.url).hostname or ""
     if config.secure:
         yield ok("address", f"{config.url} is https")
-    elif host in ("localhost", "::1") or host.startswith("127."):
+    elif config.only_here:
         yield warn(
             "address",
             f"links in mails lead to {config.url}, which only this machine can open",
