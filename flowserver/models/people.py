@@ -241,3 +241,4 @@ class Import(WorkspaceRow):
     reason: Mapped[str] = mapped_column(sa.String(300), default="")
     seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when a job last wrote a chunk
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    updated_at: Mapped[Instant] = mapped_column(default=_now, onupdate=_now)

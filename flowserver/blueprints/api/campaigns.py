@@ -279,7 +279,7 @@ def _recipient(row: Any) -> dict[str, Any]:
     }
 
 
-@resource.reads(f"{ONE}/numbers", shows=schemas.CampaignNumbers, example=ALL)
+@resource.reads(f"{ONE}/numbers", shows=schemas.CampaignNumbers, example=ALL, tagged=True)
 def get_campaign_numbers(campaign_id: int) -> Any:
     """Get all numbers of a campaign: opens, clicks for each link, why messages were not sent."""
     found = campaign_numbers.of(campaigns.get(campaign_id))

@@ -58,6 +58,7 @@ def list_carts(query: Mapping[str, Any]) -> Any:
         contact_id=query.get("contact"),
         state=query.get("state", ""),
         cart=query.get("cart", ""),
+        updated_since=query.get("updated_since"),
     )
     return paging.page(page, show)
 

@@ -327,6 +327,7 @@ def change_consent(contact_id: int, body: Mapping[str, Any]) -> Any:
             {"state": "bad", "title": "Has consent for e-mails", "text": "Nobody ever gave it", "at": None},
         ],
     },
+    tagged=True,
 )
 def explain_message(contact_id: int, query: Mapping[str, Any]) -> Any:
     """Explain why a contact got a message, or did not.

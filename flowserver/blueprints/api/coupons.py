@@ -39,6 +39,7 @@ CAMPAIGN = {
     "low_at": 50,
     "numbers": {"free": 0, "issued": 26, "redeemed": 22, "expired": 0, "void": 0, "uses": 22, "amount": 557.08},
     "created_at": "2026-05-04T09:00:00Z",
+    "updated_at": "2026-05-04T09:00:00Z",
 }
 COUPON = {
     "id": 12,
@@ -53,6 +54,7 @@ COUPON = {
     "uses": 0,
     "most_uses": 1,
     "created_at": "2026-05-04T09:00:00Z",
+    "updated_at": "2026-05-04T09:00:00Z",
 }
 USED = {
     "id": 3,
@@ -64,6 +66,7 @@ USED = {
     "amount": 24.5,
     "used_at": "2026-05-09T16:20:00Z",
     "voided_at": None,
+    "updated_at": "2026-05-09T16:20:00Z",
 }
 BODY = {"name": "Spring beans", "value": "15 %", "message": "Not on gift cards", "prefix": "SPRING-", "days": 30}
 
@@ -79,6 +82,7 @@ def show(row: Any, numbers: coupon_campaigns.Numbers) -> dict[str, Any]:
         **{name: getattr(row, name) for name in coupon_campaigns.FIELDS},
         "numbers": {**counted, "uses": numbers.uses, "amount": float(numbers.amount)},
         "created_at": row.created_at,
+        "updated_at": row.updated_at,
     }
 
 
@@ -95,13 +99,13 @@ def cut(rows: list[Any], limit: int) -> Page:
 
 @resource.reads(
     "/coupon-campaigns",
-    query=paging.PageQuery,
+    query=paging.SyncQuery,
     shows=schemas.CouponCampaignPage,
     example={"data": [CAMPAIGN], "next": None},
 )
 def list_coupon_campaigns(query: Mapping[str, Any]) -> Any:
     """List the coupon campaigns."""
-    found = cut(coupon_campaigns.page(query["cursor"], query["limit"]), query["limit"])
+    found = cut(coupon_campaigns.page(query["cursor"], query["limit"], query.get("updated_since")), query["limit"])
     numbers = coupon_campaigns.numbers([row.id for row in found.rows])
     return paging.page(found, lambda row: show(row, numbers[row.id]))
 
@@ -204,6 +208,7 @@ def list_coupons(query: Mapping[str, Any]) -> Any:
         campaign_id=query.get("campaign"),
         state=query.get("state", ""),
         contact_id=query.get("contact"),
+        updated_since=query.get("updated_since"),
     )
     return paging.page(cut(rows, query["limit"]), show_coupon)
 
@@ -303,6 +308,7 @@ def show_use(found: coupon_codes.Use) -> dict[str, Any]:
         "code": found.code,
         "amount": None if row.amount is None else float(row.amount),
         "used_at": row.at,
+        "updated_at": row.updated_at,
     }
 
 
@@ -315,7 +321,11 @@ def show_use(found: coupon_codes.Use) -> dict[str, Any]:
 def list_coupon_redemptions(query: Mapping[str, Any]) -> Any:
     """List the uses of coupons."""
     found = coupon_codes.uses_after(
-        query["cursor"], query["limit"], campaign_id=query.get("campaign"), contact_id=query.get("contact")
+        query["cursor"],
+        query["limit"],
+        campaign_id=query.get("campaign"),
+        contact_id=query.get("contact"),
+        updated_since=query.get("updated_since"),
     )
     rows, limit = found[: query["limit"]], query["limit"]
     following = paging.encode(rows[-1].row.id) if len(found) > limit else None

@@ -210,6 +210,7 @@ def delete_flow(flow_id: int) -> None:
         "findings": [{"kind": "fix", "path": "steps[1].else[0].text", "text": "Write the text of the SMS"}],
         "would_start": 311,
     },
+    tagged=True,
 )
 def check_flow(flow_id: int) -> Any:
     """Check whether a draft is ready to go live, and how many contacts already match."""

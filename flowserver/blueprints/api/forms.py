@@ -130,6 +130,7 @@ def delete_form(form_id: int) -> None:
         "html": '<form action="https://flows.example/f/aB3dE5fG7hJ9" method="post" accept-charset="utf-8">…</form>',
         "iframe": '<iframe src="https://flows.example/f/aB3dE5fG7hJ9?embed=1" title="Coffee news"></iframe>',
     },
+    tagged=True,
 )
 def get_form_snippet(form_id: int) -> Any:
     """Get the code that shows a form on a page.

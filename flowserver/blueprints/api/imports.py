@@ -35,6 +35,7 @@ EXAMPLE = {
     "columns": {"email": "email", "field:city": "field:city"},
     "created_at": "2026-05-04T09:00:00Z",
     "finished_at": "2026-05-04T09:00:02Z",
+    "updated_at": "2026-05-04T09:00:02Z",
 }
 BEGUN = {**EXAMPLE, "state": "running", "done": 0, "created": 0, "refused": 0, "finished_at": None}
 
@@ -55,6 +56,7 @@ def show(row: Any) -> dict[str, Any]:
         "columns": {row.columns[int(number)]: target for number, target in row.mapping.items()},
         "created_at": row.created_at,
         "finished_at": row.finished_at,
+        "updated_at": row.updated_at,
     }
 
 
@@ -63,10 +65,10 @@ def one(import_id: int) -> dict[str, Any]:
     return show(imports.get(import_id))
 
 
-@resource.reads("/imports", query=paging.PageQuery, shows=schemas.ImportPage, example={"data": [EXAMPLE], "next": None})
+@resource.reads("/imports", query=paging.SyncQuery, shows=schemas.ImportPage, example={"data": [EXAMPLE], "next": None})
 def list_imports(query: Mapping[str, Any]) -> Any:
     """List the imports, those of the console too."""
-    return paging.page(import_jobs.listing(query["cursor"], query["limit"]), show)
+    return paging.page(import_jobs.listing(query["cursor"], query["limit"], query.get("updated_since")), show)
 
 
 @resource.writes(

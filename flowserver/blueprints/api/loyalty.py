@@ -37,6 +37,7 @@ PROGRAMME_EXAMPLE = {
     "form": None,
     "closed": False,
     "created_at": "2026-05-04T09:00:00Z",
+    "updated_at": "2026-05-04T09:00:00Z",
 }
 REWARD_EXAMPLE = {
     "id": 1,
@@ -47,6 +48,7 @@ REWARD_EXAMPLE = {
     "uses_points": True,
     "active": True,
     "created_at": "2026-05-04T09:00:00Z",
+    "updated_at": "2026-05-04T09:00:00Z",
 }
 CARD_EXAMPLE = {
     "number": "2123456789010",
@@ -99,7 +101,18 @@ GRANT_EXAMPLE = {
 
 def show_programme(row: Any) -> dict[str, Any]:
     """A programme as the API shows it."""
-    kept = ("id", "name", "welcome_points", "code", "color", "logo_url", "welcome_text", "closed", "created_at")
+    kept = (
+        "id",
+        "name",
+        "welcome_points",
+        "code",
+        "color",
+        "logo_url",
+        "welcome_text",
+        "closed",
+        "created_at",
+        "updated_at",
+    )
     found = {key: getattr(row, key) for key in kept}
     return {**found, "amount_per_point": row.cents_per_point / 100, "form": row.form_id}
 
@@ -126,7 +139,10 @@ def _named(error: Invalid) -> Invalid:
 )
 def list_programmes(query: dict[str, Any]) -> Any:
     """List the loyalty programmes."""
-    return paging.page(listing.programmes(query["cursor"], query["limit"], name=query.get("name", "")), show_programme)
+    found = listing.programmes(
+        query["cursor"], query["limit"], name=query.get("name", ""), updated_since=query.get("updated_since")
+    )
+    return paging.page(found, show_programme)
 
 
 @resource.writes(
@@ -192,7 +208,7 @@ def delete_programme(programme_id: int) -> None:
 
 def show_reward(row: Any) -> dict[str, Any]:
     """A reward as the API shows it."""
-    kept = ("id", "title", "points", "automatic", "uses_points", "active", "created_at")
+    kept = ("id", "title", "points", "automatic", "uses_points", "active", "created_at", "updated_at")
     return {**{key: getattr(row, key) for key in kept}, "programme": row.programme_id}
 
 
@@ -209,7 +225,12 @@ def one_reward(reward_id: int) -> dict[str, Any]:
 )
 def list_rewards(query: dict[str, Any]) -> Any:
     """List the rewards."""
-    found = listing.rewards(query["cursor"], query["limit"], programme_id=query.get("programme"))
+    found = listing.rewards(
+        query["cursor"],
+        query["limit"],
+        programme_id=query.get("programme"),
+        updated_since=query.get("updated_since"),
+    )
     return paging.page(found, show_reward)
 
 

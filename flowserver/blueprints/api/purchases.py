@@ -25,6 +25,7 @@ EXAMPLE = {
     "items": [{"sku": "mug", "name": "Mug", "category": "Kitchen", "price": 16.5, "quantity": 3}],
     "occurred_at": "2026-05-04T09:00:00Z",
     "created_at": "2026-05-04T09:00:02Z",
+    "updated_at": "2026-05-04T09:00:02Z",
 }
 
 
@@ -41,6 +42,7 @@ def show(row: Any) -> dict[str, Any]:
         "items": row.items,
         "occurred_at": row.at,
         "created_at": row.created_at,
+        "updated_at": row.updated_at,
     }
 
 
@@ -58,6 +60,7 @@ def list_purchases(query: Mapping[str, Any]) -> Any:
         contact_id=query.get("contact"),
         order=query.get("order", ""),
         since=query.get("since"),
+        updated_since=query.get("updated_since"),
     )
     return paging.page(page, show)
 

@@ -25,6 +25,7 @@ EXAMPLE = {
     "role": "staff",
     "active": True,
     "created_at": "2026-05-04T09:00:00Z",
+    "updated_at": "2026-05-04T09:00:00Z",
     "last_login_at": None,
 }
 
@@ -40,6 +41,7 @@ class User(fields.Shown):
     )
     active = plain.Boolean(metadata={"description": "Whether the person can log in."})
     created_at = plain.DateTime()
+    updated_at = plain.DateTime()
     last_login_at = plain.DateTime(allow_none=True)
 
 
@@ -84,10 +86,11 @@ def _by() -> Any:
     return found
 
 
-@resource.reads("/users", query=paging.PageQuery, shows=UserPage, example={"data": [EXAMPLE], "next": None})
+@resource.reads("/users", query=paging.SyncQuery, shows=UserPage, example={"data": [EXAMPLE], "next": None})
 def list_users(query: Mapping[str, Any]) -> Any:
     """List the people who may open the client: its own, and the agency's admins."""
-    rows, following = team.page_of_client(g.caller.workspace_id, query["cursor"], query["limit"])
+    found = query["cursor"], query["limit"], query.get("updated_since")
+    rows, following = team.page_of_client(g.caller.workspace_id, *found)
     return {"data": [show(row) for row in rows], "next": paging.encode(following) if following else None}
 
 

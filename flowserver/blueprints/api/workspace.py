@@ -57,7 +57,7 @@ EXAMPLE = {
 }
 
 
-@resource.reads("/workspace", shows=Workspace, example=EXAMPLE)
+@resource.reads("/workspace", shows=Workspace, example=EXAMPLE, tagged=True)
 def get_workspace() -> Any:
     """Get the client of the key: who am I, whose rows do I see."""
     row, channels = browse.workspace()

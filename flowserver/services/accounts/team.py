@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 import structlog
@@ -277,9 +277,19 @@ def _of_client(workspace_id: int) -> sa.Select[User]:
     return sa.select(User).where(sa.or_(User.role == "admin", User.id.in_(given)))
 
 
-def page_of_client(workspace_id: int, after: int, limit: int) -> tuple[list[User], int | None]:
-    """The people who may open a client, by id, and the id the next page goes on after."""
+def page_of_client(
+    workspace_id: int, after: int, limit: int, updated_since: datetime | None = None
+) -> tuple[list[User], int | None]:
+    """The people who may open a client, by id, and the id the next page goes on after.
+
+    ``updated_since``: who changed or was let in since.
+    """
     query = _of_client(workspace_id).where(User.id > after).order_by(User.id).limit(limit + 1)
+    if updated_since is not None:
+        given = sa.and_(Access.workspace_id == workspace_id, Access.created_at >= updated_since)
+        query = query.where(
+            sa.or_(User.updated_at >= updated_since, User.id.in_(sa.select(Access.user_id).where(given)))
+        )
     rows = list(db.session.scalars(query))
     return (rows[:limit], rows[limit - 1].id) if len(rows) > limit else (rows, None)
 

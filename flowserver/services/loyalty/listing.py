@@ -49,18 +49,21 @@ _GRANT = (
 )
 
 
-def programmes(after: int, limit: int, *, name: str = "") -> Page:
+def programmes(after: int, limit: int, *, name: str = "", updated_since: datetime | None = None) -> Page:
     """Loyalty programmes."""
     query = sa.select(*Programme.__table__.c).select_from(Programme)
     if name:
         query = query.where(sa.func.lower(Programme.name) == name.lower())
+    if updated_since is not None:
+        query = query.where(Programme.updated_at >= updated_since)
     return page_of(query, Programme.id, after, limit)
 
 
-def rewards(after: int, limit: int, *, programme_id: int | None = None) -> Page:
+def rewards(after: int, limit: int, *, programme_id: int | None = None, updated_since: datetime | None = None) -> Page:
     """Rewards, of all programmes or of one."""
     query = sa.select(*Reward.__table__.c).select_from(Reward)
     query = query.where(Reward.programme_id == programme_id) if programme_id is not None else query
+    query = query.where(Reward.updated_at >= updated_since) if updated_since is not None else query
     return page_of(query, Reward.id, after, limit)
 
 

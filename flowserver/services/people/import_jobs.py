@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import IO, Any
 
 import sqlalchemy as sa
@@ -99,8 +100,10 @@ def _cell(value: Any) -> str:
     return f"{value:f}0" if isinstance(value, float) else str(value)
 
 
-def listing(after: int, limit: int) -> browse.Page:
+def listing(after: int, limit: int, updated_since: datetime | None = None) -> browse.Page:
     """The imports of the client, oldest first."""
     query = sa.select(Import.__table__).where(Import.workspace_id == extensions.current_workspace())
+    if updated_since is not None:
+        query = query.where(Import.updated_at >= updated_since)
     rows = list(db.session.execute(query.where(Import.id > after).order_by(Import.id).limit(limit + 1)))
     return browse.Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)

@@ -22,6 +22,7 @@ IDLE = timedelta(minutes=60)  # a cart nobody touched so long, and nobody bought
 CHUNK = 500
 SOLD = (
     "workspace_id", "contact_id", "order_id", "amount", "refunded", "currency", "cart_id", "items", "at", "created_at",
+    "updated_at",
 )  # fmt: skip
 Sold = tuple[int, Report]
 """The contact, and what was reported about it."""
@@ -55,7 +56,7 @@ def sell(sold: Sequence[Sold]) -> set[str]:
     rows = [
         (
             *(workspace_id, contact_id, one.subject, one.data["amount"], 0, one.data.get("currency", "")),
-            *(one.data.get("cart", ""), one.data.get("items", []), one.at, now),
+            *(one.data.get("cart", ""), one.data.get("items", []), one.at, now, now),
         )
         for contact_id, one in sorted(sold, key=lambda pair: pair[1].subject)
     ]
@@ -205,7 +206,7 @@ def _told(cart: Any) -> NewEvent:
 
 _PURCHASE = (
     *(Purchase.id, Purchase.contact_id, Purchase.order_id, Purchase.amount, Purchase.refunded, Purchase.currency),
-    *(Purchase.cart_id, Purchase.items, Purchase.at, Purchase.created_at),
+    *(Purchase.cart_id, Purchase.items, Purchase.at, Purchase.created_at, Purchase.updated_at),
 )
 _CART = (
     *(Cart.id, Cart.contact_id, Cart.cart_id, Cart.amount, Cart.currency, Cart.url, Cart.items, Cart.state),
@@ -214,7 +215,13 @@ _CART = (
 
 
 def purchases(
-    after: int, limit: int, *, contact_id: int | None = None, order: str = "", since: datetime | None = None
+    after: int,
+    limit: int,
+    *,
+    contact_id: int | None = None,
+    order: str = "",
+    since: datetime | None = None,
+    updated_since: datetime | None = None,
 ) -> browse.Page:
     """Purchases, oldest first; ``since``: those that happened at or after this moment."""
     query = sa.select(*_PURCHASE)
@@ -224,6 +231,8 @@ def purchases(
         query = query.where(Purchase.order_id == order)
     if since is not None:
         query = query.where(Purchase.at >= since)
+    if updated_since is not None:
+        query = query.where(Purchase.updated_at >= updated_since)
     return browse.page_of(query, Purchase.id, after, limit)
 
 
@@ -235,8 +244,16 @@ def purchase(purchase_id: int) -> Any:
     return found
 
 
-def carts(after: int, limit: int, *, contact_id: int | None = None, state: str = "", cart: str = "") -> browse.Page:
-    """Carts, oldest first."""
+def carts(
+    after: int,
+    limit: int,
+    *,
+    contact_id: int | None = None,
+    state: str = "",
+    cart: str = "",
+    updated_since: datetime | None = None,
+) -> browse.Page:
+    """Carts, oldest first. ``updated_since``: that were reported, changed or abandoned since."""
     query = sa.select(*_CART)
     if contact_id is not None:
         query = query.where(Cart.contact_id == contact_id)
@@ -244,6 +261,9 @@ def carts(after: int, limit: int, *, contact_id: int | None = None, state: str =
         query = query.where(Cart.state == state)
     if cart:
         query = query.where(Cart.cart_id == cart)
+    if updated_since is not None:
+        moments = (Cart.updated_at, Cart.abandoned_at, Cart.created_at)
+        query = query.where(sa.or_(*(moment >= updated_since for moment in moments)))
     return browse.page_of(query, Cart.id, after, limit)
 
 

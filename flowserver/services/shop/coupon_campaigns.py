@@ -76,9 +76,11 @@ def everything() -> list[CouponCampaign]:
     return list(db.session.scalars(sa.select(CouponCampaign).order_by(sa.func.lower(CouponCampaign.name))))
 
 
-def page(after: int, limit: int) -> list[CouponCampaign]:
+def page(after: int, limit: int, updated_since: datetime | None = None) -> list[CouponCampaign]:
     """The next campaigns whose id is above ``after``, one more than ``limit`` where there are more."""
     query = sa.select(CouponCampaign).where(CouponCampaign.id > after).order_by(CouponCampaign.id)
+    if updated_since is not None:
+        query = query.where(CouponCampaign.updated_at >= updated_since)
     return list(db.session.scalars(query.limit(limit + 1)))
 
 

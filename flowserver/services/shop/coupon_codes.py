@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from typing import IO, Any, BinaryIO, cast
 
@@ -112,7 +113,7 @@ def _add(campaign: Any, chunk: Sequence[tuple[int, str]], handed_out: bool, foun
     if handed_out:
         validity = coupons.validity(campaign, now, coupon_campaigns.zone())
     common = {"workspace_id": campaign.workspace_id, "campaign_id": campaign.id, "contact_id": None, "uses": 0}
-    common |= {**validity, "enrollment_id": None, "void_reason": "", "created_at": now}
+    common |= {**validity, "enrollment_id": None, "void_reason": "", "created_at": now, "updated_at": now}
     good: dict[str, tuple[int, str]] = {}
     for line, raw in chunk:
         try:
@@ -207,7 +208,13 @@ def _rows(query: Any) -> list[tuple[Coupon, Contact | None]]:
 
 
 def after(
-    last: int, limit: int, *, campaign_id: int | None = None, state: str = "", contact_id: int | None = None
+    last: int,
+    limit: int,
+    *,
+    campaign_id: int | None = None,
+    state: str = "",
+    contact_id: int | None = None,
+    updated_since: datetime | None = None,
 ) -> list[Coupon]:
     """The next coupons whose id is above ``last``, oldest first, one more than ``limit`` where there are more."""
     query = sa.select(Coupon).where(Coupon.id > last).order_by(Coupon.id).limit(limit + 1)
@@ -217,6 +224,8 @@ def after(
         query = query.where(Coupon.state == state)
     if contact_id is not None:
         query = query.where(Coupon.contact_id == contact_id)
+    if updated_since is not None:
+        query = query.where(Coupon.updated_at >= updated_since)
     return list(db.session.scalars(query))
 
 
@@ -269,7 +278,14 @@ def use(redemption_id: int) -> Use:
     return Use(row, db.session.scalars(sa.select(Coupon.code).where(Coupon.id == row.coupon_id)).one(), "")
 
 
-def uses_after(last: int, limit: int, *, campaign_id: int | None, contact_id: int | None) -> list[Use]:
+def uses_after(
+    last: int,
+    limit: int,
+    *,
+    campaign_id: int | None = None,
+    contact_id: int | None = None,
+    updated_since: datetime | None = None,
+) -> list[Use]:
     """The next uses whose id is above ``last``, oldest first, one more than ``limit`` where there are more."""
     query = sa.select(CouponRedemption, Coupon.code).join(Coupon, Coupon.id == CouponRedemption.coupon_id)
     query = query.where(CouponRedemption.id > last).order_by(CouponRedemption.id).limit(limit + 1)
@@ -277,6 +293,8 @@ def uses_after(last: int, limit: int, *, campaign_id: int | None, contact_id: in
         query = query.where(CouponRedemption.campaign_id == campaign_id)
     if contact_id is not None:
         query = query.where(CouponRedemption.contact_id == contact_id)
+    if updated_since is not None:
+        query = query.where(CouponRedemption.updated_at >= updated_since)
     return [Use(row, code, "") for row, code in db.session.execute(query)]
 
 

@@ -17,7 +17,7 @@ from flowserver.services.engine import bulk
 from flowserver.services.shop import coupon_campaigns, coupons
 
 _K, _P = Coupon.__table__.c, CouponCampaign.__table__.c
-_GIVEN = ("state", "issued_at", "valid_from", "expires_at", "most_uses", "contact_id", "enrollment_id")
+_GIVEN = ("state", "issued_at", "valid_from", "expires_at", "most_uses", "contact_id", "enrollment_id", "updated_at")
 
 
 class Counter:

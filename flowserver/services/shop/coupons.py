@@ -31,7 +31,7 @@ AT_ONCE = 2000  # members of a list who get their coupons within the request
 _K, _P, _R = Coupon.__table__.c, CouponCampaign.__table__.c, CouponRedemption.__table__.c
 COLUMNS = (
     "workspace_id", "campaign_id", "code", "folded", "state", "contact_id", "enrollment_id", "issued_at",
-    "valid_from", "expires_at", "uses", "most_uses", "void_reason", "created_at",
+    "valid_from", "expires_at", "uses", "most_uses", "void_reason", "created_at", "updated_at",
 )  # fmt: skip
 
 
@@ -156,6 +156,7 @@ def validity(campaign: Any, now: datetime, zone: ZoneInfo) -> dict[str, Any]:
         "valid_from": rules.begins(campaign.starts_on, zone),
         "expires_at": rules.expires(now, campaign.ends_on, campaign.days, zone),
         "most_uses": campaign.uses,
+        "updated_at": now,
     }
 
 

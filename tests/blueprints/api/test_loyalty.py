@@ -56,7 +56,7 @@ def test_programmes_are_made_changed_found_and_deleted(api, clock):
     assert made.json == {
         "id": made.json["id"], "name": "Lume Club", "amount_per_point": 2.5, "welcome_points": 5, "code": "qr",
         "color": "#8a3b12", "logo_url": "", "welcome_text": "", "form": None, "closed": False,
-        "created_at": "2026-05-04T09:00:00Z",
+        "created_at": "2026-05-04T09:00:00Z", "updated_at": "2026-05-04T09:00:00Z",
     }  # fmt: skip
     changed = api.patch(path, {"name": "Club", "closed": True}, headers={"If-Match": made.headers["ETag"]})
     assert changed.json == {**made.json, "name": "Club", "closed": True} == api.get(path).json
@@ -89,7 +89,7 @@ def test_bad_programmes_are_refused(api, body, where):
     assert set(problem(api.post("/loyalty/programmes", body), 422, "invalid")["errors"]) == where
 
 
-def test_rewards_are_made_changed_and_kept_once_given(api, club, card):
+def test_rewards_are_made_changed_and_kept_once_given(api, clock, club, card):
     made = api.post("/loyalty/rewards", {"programme": club["id"], "title": "Mug", "points": 50, "automatic": False})
     assert made.status_code == 201 and made.json["automatic"] is False and made.json["active"] is True
     path = f"/loyalty/rewards/{made.json['id']}"

@@ -87,6 +87,7 @@ class CouponCampaign(fields.Shown):
     low_at = plain.Integer()
     numbers = plain.Nested(CouponNumbers)
     created_at = plain.DateTime()
+    updated_at = plain.DateTime()
 
 
 class CouponCampaignPage(fields.Shown):
@@ -123,7 +124,7 @@ class ImportedCoupons(fields.Shown):
     data = plain.List(plain.Nested(RefusedCouponCode), metadata={"description": "The refused ones, the first hundred."})
 
 
-class CouponQuery(paging.PageQuery):
+class CouponQuery(paging.SyncQuery):
     """Which coupons."""
 
     campaign = fields.Count(metadata={"description": "Id of a coupon campaign."})
@@ -160,6 +161,7 @@ class Coupon(fields.Shown):
     uses = plain.Integer(metadata={"description": "How often it was used."})
     most_uses = plain.Integer(metadata={"description": "How often it can be used."})
     created_at = plain.DateTime()
+    updated_at = plain.DateTime()
 
 
 class CouponPage(fields.Shown):
@@ -191,7 +193,7 @@ class CouponUseIn(fields.Input):
     amount = Amount(allow_none=True, metadata={"description": "What was paid."})
 
 
-class CouponUseQuery(paging.PageQuery):
+class CouponUseQuery(paging.SyncQuery):
     """Which uses."""
 
     campaign = fields.Count(metadata={"description": "Id of a coupon campaign."})
@@ -210,6 +212,7 @@ class CouponUse(fields.Shown):
     amount = plain.Float(allow_none=True)
     used_at = plain.DateTime()
     voided_at = plain.DateTime(allow_none=True, metadata={"description": "When it was taken back."})
+    updated_at = plain.DateTime()
 
 
 class CouponUsePage(fields.Shown):

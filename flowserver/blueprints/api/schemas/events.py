@@ -173,7 +173,7 @@ class ReportedEvents(fields.Shown):
     refused = plain.Integer()
 
 
-class PurchaseQuery(paging.PageQuery):
+class PurchaseQuery(paging.SyncQuery):
     """Which purchases."""
 
     contact = fields.Count(metadata={"description": "Id of a contact."})
@@ -196,6 +196,7 @@ class Purchase(fields.Shown):
     items = plain.List(plain.Dict())
     occurred_at = plain.DateTime()
     created_at = plain.DateTime()
+    updated_at = plain.DateTime()
 
 
 class PurchasePage(fields.Shown):
@@ -205,7 +206,7 @@ class PurchasePage(fields.Shown):
     next = plain.String(allow_none=True)
 
 
-class CartQuery(paging.PageQuery):
+class CartQuery(paging.SyncQuery):
     """Which carts."""
 
     contact = fields.Count(metadata={"description": "Id of a contact."})

@@ -73,6 +73,7 @@ class Import(fields.Shown):
     columns = plain.Dict(metadata={"description": "What each column holds, by its heading."})
     created_at = plain.DateTime()
     finished_at = plain.DateTime(allow_none=True)
+    updated_at = plain.DateTime()
 
 
 class ImportPage(fields.Shown):

@@ -43,7 +43,7 @@ class Holder(fields.Input):
 # --- programmes ------------------------------------------------------------------------------------------
 
 
-class ProgrammeQuery(paging.PageQuery):
+class ProgrammeQuery(paging.SyncQuery):
     """Which programmes."""
 
     name = fields.Text(120, metadata={"description": "The programme of this name, however it is capitalised."})
@@ -86,6 +86,7 @@ class Programme(fields.Shown):
     form = plain.Integer(allow_none=True)
     closed = plain.Boolean()
     created_at = plain.DateTime()
+    updated_at = plain.DateTime()
 
 
 class ProgrammePage(fields.Shown):
@@ -98,7 +99,7 @@ class ProgrammePage(fields.Shown):
 # --- rewards ---------------------------------------------------------------------------------------------
 
 
-class RewardQuery(paging.PageQuery):
+class RewardQuery(paging.SyncQuery):
     """Which rewards."""
 
     programme = fields.Count(metadata={"description": "Id of a programme."})
@@ -139,6 +140,7 @@ class Reward(fields.Shown):
     uses_points = plain.Boolean()
     active = plain.Boolean()
     created_at = plain.DateTime()
+    updated_at = plain.DateTime()
 
 
 class RewardPage(fields.Shown):
