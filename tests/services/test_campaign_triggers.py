@@ -375,6 +375,22 @@ def test_sms_refused_at_submission_and_reported_failed_are_not_delivered(workspa
     assert inside() == {one.contact_id: "finished", two.contact_id: "finished"}
 
 
+def test_silence_and_a_later_report_of_failure_are_one_not_delivered(workspace, clock):
+    row, (one,) = planned(workspace, 1, channel="sms")
+    go_live(row, "not_delivered", wait={"minutes": 0}, reentry="after_finish")
+    answer([one])
+    clock.forward(hours=73)
+    assert silence.tell() == 1
+    engine.advance()
+    assert inside() == {one.contact_id: "finished"}
+    clock.forward(hours=30)
+    report(one, "failed", clock)
+    engine.advance()
+    assert silence.tell() == 0 and len(runs()) == 1
+    told = sa.select(Event.type).where(Event.type.in_(("sms_silent", "sms_failed")))
+    assert list(db.session.scalars(told)) == ["sms_silent"]
+
+
 def test_no_final_report_after_72_hours_is_not_delivered(workspace, clock, queue):
     row, (one, two) = planned(workspace, channel="sms")
     go_live(row, "not_delivered", wait={"hours": 1})

@@ -207,8 +207,16 @@ def _cancelled(rows: Sequence[Any]) -> set[int | None]:
     return {number for number, row in envelopes.campaigns(ids).items() if row.state == "cancelled"}
 
 
+def key_of(message_id: int, type: str) -> str:
+    """The key of what is told about a message. "Not delivered" is told once, be it by silence or by a report."""
+    return f"message:{message_id}:{_SAME.get(type, type)}"
+
+
+_SAME = {"sms_silent": "sms_failed"}
+
+
 def _event(row: Any, type: str, at: datetime, data: Mapping[str, Any]) -> events.NewEvent:
-    event = events.NewEvent(row.workspace_id, row.contact_id, type, key=f"message:{row.id}:{type}", at=at)
+    event = events.NewEvent(row.workspace_id, row.contact_id, type, key=key_of(row.id, type), at=at)
     if row.kind == "campaign":
         event.subject = f"campaign:{row.campaign_id}"
         event.data = {"message": row.id, "campaign": row.campaign_id, **data}

@@ -53,8 +53,9 @@ def _campaigns() -> Sequence[tuple[int, int]]:
 def _silent(campaign_id: int, after: int) -> Sequence[Any]:
     """The next messages of a campaign without a final report for 72 hours of which nothing was said yet."""
     since = sa.func.coalesce(_M.accepted_at, _M.handed_at, type_=_M.accepted_at.type)
-    key = sa.literal("message:") + sa.cast(_M.id, sa.String) + sa.literal(":sms_silent")
-    known = sa.exists().where(_V.workspace_id == _M.workspace_id, _V.key == key)
+    begin = sa.literal("message:") + sa.cast(_M.id, sa.String)
+    keys = (begin + sa.literal(":sms_failed"), begin + sa.literal(":sms_silent"))  # the second: of earlier releases
+    known = sa.exists().where(_V.workspace_id == _M.workspace_id, _V.key.in_(keys))
     query = sa.select(*outcomes.COLUMNS, since.label("since")).where(
         _M.campaign_id == campaign_id,
         _M.contact_id > after,
