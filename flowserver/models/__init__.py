@@ -36,7 +36,7 @@ from flowserver.models.scores import ScoreRule
 from flowserver.models.segments import Segment
 from flowserver.models.shop import Cart, Purchase
 from flowserver.models.site import Conversion, ConversionRule, Monitor, PageView, Visit, Visitor
-from flowserver.models.starts import FlowStart
+from flowserver.models.starts import FlowStart, FlowStartContact
 
 __all__ = [
     "Access",
@@ -67,6 +67,7 @@ __all__ = [
     "Flow",
     "FlowEdit",
     "FlowStart",
+    "FlowStartContact",
     "FlowVersion",
     "Form",
     "Idempotency",

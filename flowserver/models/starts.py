@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from flowserver.extensions import UtcDateTime
+from flowserver.extensions import Base, OfWorkspace, UtcDateTime
 from flowserver.models.base import BigId, Dict, Instant, WorkspaceRow
 
 
@@ -37,3 +37,15 @@ class FlowStart(WorkspaceRow):
     entered: Mapped[int] = mapped_column(default=0)
     done_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     user_id: Mapped[int | None] = mapped_column(BigId)
+
+
+class FlowStartContact(OfWorkspace, Base):
+    """Somebody who was on the list at the moment of a start, until it is their turn. The contact may be gone since."""
+
+    __tablename__ = "flow_start_contact"
+
+    start_id: Mapped[int] = mapped_column(
+        BigId, sa.ForeignKey("flow_start.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    contact_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    workspace_id: Mapped[int] = mapped_column(BigId)

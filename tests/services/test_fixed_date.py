@@ -7,10 +7,10 @@ import sqlalchemy as sa
 
 from flowserver.errors import Conflict, Invalid, NotFound
 from flowserver.extensions import db
-from flowserver.models import Alert, ContactList, Flow, FlowStart, Membership
+from flowserver.models import Alert, ContactList, Flow, FlowStart, FlowStartContact, Membership
 from flowserver.services.engine import audience, engine, starts, ticks
-from flowserver.services.flows import checks, drafts, flows
-from flowserver.services.people import lists, segments, usage
+from flowserver.services.flows import checks, drafts, flows, hand_starts
+from flowserver.services.people import contacts, lists, segments, usage
 
 from . import town
 from .town import people, runs, sound, tag, wait
@@ -273,6 +273,41 @@ def test_a_list_in_use_is_not_deleted_and_one_that_is_gone_blocks_going_live(wor
     assert error.value.messages == {"trigger.list": ["The list was deleted. Choose another one"]}
     with pytest.raises(NotFound):
         flows.publish(flow.id + 1)
+
+
+def test_who_leaves_after_it_and_before_their_chunk_still_enters_who_joins_does_not(workspace, clock, queue):
+    ids = people(workspace, 6)
+    first, gone, leaves, stays, late, later = ids
+    list_id = a_list(workspace, members=[first, gone, leaves, stays])
+    flow = christmas(list_id, wait("w"))
+    clock.now = T
+    starts.fire(flow.id)
+    (start,) = db.session.scalars(sa.select(FlowStart.id))
+    starts.work(start, seconds=0, chunk=1)
+    assert [run.contact_id for run in runs()] == [first]
+    clock.now = T + timedelta(seconds=2)
+    lists.leave(list_id, [leaves])
+    lists.join(list_id, [late])
+    contacts.delete(gone)
+    starts.work(start, chunk=2)
+    assert [run.contact_id for run in runs()] == [first, leaves, stays]
+    lists.join(list_id, [later])
+    starts.work(start)
+    assert len(runs()) == 3
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(FlowStartContact.__table__)) == 0
+
+
+def test_a_list_that_is_started_by_hand_is_frozen_as_well(workspace, clock, queue):
+    leaves, stays, late = people(workspace, 3)
+    list_id = a_list(workspace, members=[leaves, stays])
+    flow = town.live(workspace, wait("w"))
+    row = hand_starts.begin(flow.id, hand_starts.group(list=list_id), key="k")
+    clock.now += timedelta(seconds=2)
+    lists.leave(list_id, [leaves])
+    lists.join(list_id, [late])
+    starts.work(row.id)
+    assert [run.contact_id for run in runs()] == [leaves, stays]
+    assert hand_starts.begin(flow.id, hand_starts.group(list=list_id), key="k").id == row.id
 
 
 # --- in chunks, once ---------------------------------------------------------------------------------------
