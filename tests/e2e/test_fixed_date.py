@@ -67,22 +67,41 @@ def make_flow(page, client: str) -> None:
 
 def bring_the_day(program) -> None:
     """Nobody wants to wait two days: the date in the database becomes the minute before this one."""
-    url = program.env.get("DATABASE_URL") or f"sqlite:///{program.env['FLOWSERVER_DATA']}/flowserver.db"
     now = datetime.now(UTC)
     local = (now - timedelta(minutes=1)).astimezone(ZoneInfo(zone_at_noon()))
-    engine = sa.create_engine(url)
+    engine = engine_of(program)
     with engine.begin() as connection:
         found = connection.execute(sa.text("SELECT definition FROM flow_version")).scalar_one()
         definition = json.loads(found) if isinstance(found, str) else found
         definition["trigger"] |= {"date": f"{local:%Y-%m-%d}", "time": f"{local:%H:%M}"}
         wanted = "CAST(:text AS jsonb)" if engine.dialect.name == "postgresql" else ":text"
         connection.execute(sa.text(f"UPDATE flow_version SET definition = {wanted}"), {"text": json.dumps(definition)})
-        kept = "%Y-%m-%d %H:%M:%S.%f" if engine.dialect.name == "sqlite" else "%Y-%m-%d %H:%M:%S+00"
-        times = {"at": f"{now - timedelta(minutes=1):{kept}}", "since": f"{now - timedelta(hours=1):{kept}}"}
-        connection.execute(sa.text("UPDATE flow SET starts_at = :at, starts_since = :since"), times)
-        past = f"{now - timedelta(days=1):{kept}}"  # they have been on the list for long
+        moment_has_come(connection, now)
+        past = as_kept(connection, now - timedelta(days=1))  # they have been on the list for long
         connection.execute(sa.text("UPDATE membership SET joined_at = :past"), {"past": past})
     engine.dispose()
+
+
+def engine_of(program) -> sa.Engine:
+    """The database of the running product."""
+    return sa.create_engine(
+        program.env.get("DATABASE_URL") or f"sqlite:///{program.env['FLOWSERVER_DATA']}/flowserver.db"
+    )
+
+
+def as_kept(connection, moment: datetime) -> str:
+    """An instant as the database keeps it."""
+    return f"{moment:%Y-%m-%d %H:%M:%S.%f}" if connection.dialect.name == "sqlite" else f"{moment:%Y-%m-%d %H:%M:%S+00}"
+
+
+def moment_has_come(connection, now: datetime) -> None:
+    """Every flow that time starts is due since a minute, and was last looked at an hour ago."""
+    times = {
+        "at": as_kept(connection, now - timedelta(minutes=1)),
+        "since": as_kept(connection, now - timedelta(hours=1)),
+    }
+    due = "UPDATE flow SET starts_at = :at, starts_since = :since WHERE starts_at IS NOT NULL"
+    connection.execute(sa.text(due), times)
 
 
 def completed(page, client: str) -> bool:

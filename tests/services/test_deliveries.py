@@ -396,7 +396,13 @@ def test_consent_withdrawn_a_second_earlier_stops_the_mail(sink, flow, planned):
 
 @pytest.mark.parametrize(
     ("end", "state"),
-    [("removed", "skipped"), ("opted_out", "skipped"), ("finished", "accepted"), ("end_step", "accepted")],
+    [
+        ("removed", "skipped"),
+        ("opted_out", "skipped"),
+        ("finished", "accepted"),
+        ("end_step", "accepted"),
+        ("handed_on", "accepted"),
+    ],
 )
 def test_who_left_the_flow_gets_no_mail_who_finished_it_does(sink, flow, planned, clock, end, state):
     way = use(sink)

@@ -31,7 +31,8 @@ from flowserver.services.messages.handover import Parcel
 from flowserver.text import Text
 
 LOOK_AGAIN = timedelta(minutes=5)  # how long a message of a paused flow is left alone
-NORMAL_ENDS = ("finished", "end_step", "step_removed", "failed", "not_sent")  # after these a planned message still goes
+# Where a run came to its own end, by its steps: a message planned before still goes.
+NORMAL_ENDS = ("finished", "end_step", "handed_on", "step_removed", "failed", "not_sent")
 _LIFTED_FOR_CONFIRMATION = ("unsubscribed", "stop")  # who signs up again may get the mail that confirms it
 
 _M, _C, _E, _F, _S, _W = (table.__table__.c for table in (Message, Contact, Enrollment, Flow, Suppression, Workspace))
