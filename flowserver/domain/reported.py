@@ -73,7 +73,7 @@ def read(raw: Mapping[str, Any], now: datetime, house: Callable[[], House]) -> R
     """
     mistakes: dict[str, Any] = {}
     type_ = raw["type"]
-    _note(mistakes, "type", lambda: _word(type_))
+    _note(mistakes, "type", lambda: check_word(type_))
     who = _note(mistakes, "contact", lambda: _who(raw["contact"], house))
     at = _note(mistakes, "occurred_at", lambda: _moment(raw.get("occurred_at"), now))
     key = _note(mistakes, "id", lambda: _own_id(raw.get("id")))
@@ -95,7 +95,8 @@ def _note(mistakes: dict[str, Any], name: str, read: Callable[[], Any]) -> Any:
 # --- the word, the contact, the moment -------------------------------------------------------------------
 
 
-def _word(word: str) -> None:
+def check_word(word: str) -> None:
+    """Raise :class:`Invalid` for a type that cannot be reported: no word, or one of our own."""
     if not WORD.fullmatch(word):
         raise Invalid(N_("Write a word of small letters, digits, _ and ., at most 60 characters, like order_paid"))
     if word in EVENTS and word not in TYPES:

@@ -559,3 +559,13 @@ def test_a_single_event_of_a_known_key_is_answered_like_the_first(api, stranger,
     assert report(api, contact={"phone": "333 123 4567"}).json["accepted"] == 1
     for _ in range(2):
         assert report(stranger, id="1").json["data"][0]["new_contact"] == (_ == 0)
+
+
+def test_a_wrong_contact_does_not_hide_a_wrong_type(api, workspace):
+    for contact in ({"email": 5}, {}, {"email": "nobody"}, "ada", {"id": "x"}):
+        for word in ("Order Paid", "tag_added"):
+            wrong = {"type": word, "contact": contact}
+            found = api.post("/events", wrong).json["errors"]
+            many = api.post("/events", {"events": [wrong]}).json["data"][0]["errors"]
+            for errors in (found, many):
+                assert "type" in errors and any(path.startswith("contact") for path in errors), (wrong, errors)

@@ -10,7 +10,8 @@ import marshmallow as ma
 from marshmallow import fields as plain
 
 from flowserver.blueprints.api import fields, paging
-from flowserver.domain.reported import LONGEST_ID
+from flowserver.domain.reported import LONGEST_ID, check_word
+from flowserver.errors import Invalid
 from flowserver.text import N_
 
 MOST_AT_ONCE = 1000
@@ -49,6 +50,15 @@ class EventIn(fields.Input):
     properties = fields.Thing(
         metadata={"description": "What it brings, 16 KB at most; messages show it as {{ event.<name> }}."}
     )
+
+    def handle_error(self, error: ma.ValidationError, data: Any, *, many: bool, **kwargs: Any) -> None:
+        """What is wrong elsewhere does not hide a wrong type, which is otherwise looked at when all else could be read."""
+        word = data.get("type") if isinstance(data, Mapping) else None
+        if isinstance(word, str) and isinstance(error.messages, dict) and "type" not in error.messages:
+            try:
+                check_word(word)
+            except Invalid as wrong:
+                error.messages["type"] = wrong.messages["_"]
 
 
 # --- read by hand ------------------------------------------------------------------------------------------
