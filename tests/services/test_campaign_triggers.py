@@ -436,6 +436,16 @@ def test_people_skipped_at_sending_are_none_of_the_three(workspace, clock):
     assert inside() == {}
 
 
+def test_a_contact_without_a_number_has_no_event(workspace, clock):
+    row, written = planned(workspace, channel="sms", phone=None)
+    flow = go_live(row, "not_delivered", wait={"minutes": 0})
+    assert [message.state for message in written] in ([], ["skipped", "skipped"])
+    clock.forward(hours=100)
+    silence.tell()
+    enrollment.enroll_existing(flow.id)
+    assert inside() == {}
+
+
 def test_duplicate_and_out_of_order_reports_start_one_run(workspace, clock):
     row, (one, _) = planned(workspace, channel="sms")
     go_live(row, "delivered")
