@@ -249,7 +249,7 @@ def test_past_recipients_of_a_sent_campaign_are_let_in_by_default(workspace, clo
     db.session.commit()
     clock.forward(days=9)
     flow = go_live(row, event, wait={"days": 3})
-    assert flows.would_start(flow) == len(expected)
+    assert flows.would_start(flow).contacts == len(expected)
     enrollment.enroll_existing(flow.id)
     assert sorted(run.contact_id for run in runs()) == [rows[n].contact_id for n in expected]
     assert {run.due_at for run in runs()} == {clock.now + timedelta(days=3)}  # activation + wait

@@ -46,7 +46,7 @@ def test_those_who_have_the_tag_are_let_in_only_if_ticked(workspace, queue, cloc
     tags.add(ids[:2], ["vip"])
     assert inside(go_live(type="tag_added", tag="vip")) == []
     ticked = go_live(town.tag("other"), type="tag_added", tag="vip", include_existing=True)
-    assert flows.would_start(ticked) == 2
+    assert flows.would_start(ticked).contacts == 2
     enrollment.enroll_existing(ticked.id)
     assert inside(ticked) == ids[:2]
 
@@ -71,7 +71,7 @@ def test_those_who_agreed_already_are_counted_for_their_channel(workspace, clock
     flow = flows.create(
         {"name": "F", "trigger": {"type": "consent_changed", "channel": "sms", "state": "given"}, "steps": []}
     )
-    assert flows.would_start(flow) == 1
+    assert flows.would_start(flow).contacts == 1
 
 
 @pytest.mark.parametrize("double", [True, False])

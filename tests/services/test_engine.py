@@ -196,7 +196,7 @@ def test_those_who_already_match_enter_in_chunks_and_once(workspace, people, liv
     db.session.add_all(Membership(list_id=list_id, contact_id=i, workspace_id=workspace.id) for i in ids)
     flow.existing_after = 0
     db.session.commit()
-    assert enrollment.count_existing(engine.compiled(flow.version_id), workspace.id) == 25
+    assert enrollment.count_existing(engine.compiled(flow.version_id), workspace.id).contacts == 25
     assert enrollment.enroll_existing(flow.id, chunk=10) == 25
     flow.existing_after = 0
     db.session.commit()

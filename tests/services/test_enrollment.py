@@ -293,7 +293,7 @@ def test_they_enter_in_chunks_and_each_once(workspace, clock, scope):
         **({"list": list_id} if scope == "list" else {}),
     )
     wanted = ids if scope == "any" else ids[:9]
-    assert enrollment.count_existing(engine.compiled(flow.version_id), workspace.id) == len(wanted)
+    assert enrollment.count_existing(engine.compiled(flow.version_id), workspace.id).contacts == len(wanted)
     assert everybody(workspace, flow) == len(wanted)
     assert sorted(run.contact_id for run in runs()) == wanted
     assert {run.due_at for run in runs()} == {clock.now + timedelta(minutes=10)}
@@ -480,3 +480,13 @@ def test_cancelling_ends_live_runs_only(workspace, clock):
         "finished",
     ]
     assert sorted(str(run.end_reason) for run in runs(Enrollment.contact_id == ids[1])) == ["None", "finished"]
+
+
+def test_those_who_match_are_counted_up_to_a_number_and_for_some_seconds(workspace):
+    found = a_list(workspace, members=people(workspace, 25))
+    flow = live(workspace, wait("w"), list=found, include_existing=True)
+    compiled = engine.compiled(flow.version_id)
+    assert enrollment.count_existing(compiled, workspace.id, most=25) == (25, True)
+    assert enrollment.count_existing(compiled, workspace.id, most=24) == (24, False)
+    assert enrollment.count_existing(compiled, workspace.id, most=5) == (5, False)
+    assert enrollment.count_existing(compiled, workspace.id, seconds=0) == (25, False)

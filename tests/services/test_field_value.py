@@ -98,7 +98,7 @@ def test_those_who_match_are_let_in_at_activation_and_counted_before(workspace, 
     town.people(town.client("kino"), 1, first_name="Mario")
     definition = {"name": "F", "trigger": {**MARIO, "wait": {"minutes": 0}}, "steps": [town.tag("t")]}
     flow = flows.create(definition)
-    assert flows.would_start(flow) == 3
+    assert flows.would_start(flow).contacts == 3
     flows.publish(flow.id)
     assert enrollment.enroll_existing(flow.id, chunk=2) == 3
     assert inside(flow) == ids
@@ -115,7 +115,7 @@ def test_they_stay_out_where_the_author_says_so(workspace, queue, clock):
 def test_nobody_matches_changed_at_all_already(workspace, queue, clock):
     town.people(workspace, 1, first_name="Mario")
     flow = go_live(type="field_value", field="first_name", operator="changed")
-    assert flows.would_start(flow) == 0
+    assert flows.would_start(flow).contacts == 0
     queue.drain()
     assert inside(flow) == []
 

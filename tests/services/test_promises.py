@@ -662,7 +662,7 @@ def test_an_event_starts_and_wakes_only_at_its_own_client(workspace, clock):
         assert events.record(theirs[0], "contact_created", key="same-key")  # keys are each client's own
         db.session.commit()
     assert [(run.workspace_id, run.contact_id) for run in runs()] == [(workspace.id, ours[0]), (kino.id, theirs[0])]
-    assert enrollment.count_existing(engine.compiled(runs()[0].version_id), workspace.id) == 1
+    assert enrollment.count_existing(engine.compiled(runs()[0].version_id), workspace.id).contacts == 1
     assert leaving.cancel(theirs, "contact_deleted") == 1
     assert [run.end_reason for run in runs()] == [None, "contact_deleted"]
 

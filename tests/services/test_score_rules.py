@@ -346,7 +346,7 @@ def test_those_who_are_there_already_are_let_in_only_if_ticked(workspace, queue,
     town.people(workspace, 1, score=99)
     assert inside(starts_with("gte", 100)) == []
     ticked = starts_with("gt", 99, include_existing=True)
-    assert flows.would_start(ticked) == 2
+    assert flows.would_start(ticked).contacts == 2
     enrollment.enroll_existing(ticked.id)
     assert inside(ticked) == ids
 

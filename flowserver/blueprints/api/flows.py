@@ -209,6 +209,7 @@ def delete_flow(flow_id: int) -> None:
         "ready": False,
         "findings": [{"kind": "fix", "path": "steps[1].else[0].text", "text": "Write the text of the SMS"}],
         "would_start": 311,
+        "would_start_complete": True,
     },
     tagged=True,
 )
@@ -222,7 +223,9 @@ def check_flow(flow_id: int) -> Any:
         for text in texts
     ]
     ready = all(found["kind"] != "fix" for found in findings)
-    return {"ready": ready, "findings": findings, "would_start": flows.would_start(flow)}
+    found = flows.would_start(flow)
+    counted = {"would_start": found and found.contacts, "would_start_complete": found is None or found.complete}
+    return {"ready": ready, "findings": findings, **counted}
 
 
 @resource.writes(

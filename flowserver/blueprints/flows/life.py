@@ -104,17 +104,19 @@ def check(flow_id: int) -> str | Response | tuple[str, int]:
     if request.method == "GET":
         return _check_page(flow)
     existing = "existing" in request.form if flow.activated_at is None else None
-    count = flows.would_start(flow) if existing else 0
+    found = flows.would_start(flow) if existing else None
     try:
         version = flows.publish(flow.id, current_user.id, existing)
     except Invalid as error:
         return _check_page(flows.get(flow_id), refused=True), error.status
-    if count:
+    if found is not None and not found.complete:
+        flash(_("Live with version %(version)s. Everybody who matches starts now.", version=version.number), "ok")
+    elif found is not None and found.contacts:
         flash(
             ngettext(
                 "Live with version %(version)s. %(num)s contact starts now.",
                 "Live with version %(version)s. %(num)s contacts start now.",
-                count,
+                found.contacts,
                 version=version.number,
             ),
             "ok",

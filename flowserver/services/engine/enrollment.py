@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 import structlog
@@ -182,17 +183,33 @@ def _count(condition: Any) -> Any:
 # --- those who already match ---------------------------------------------------------------------------------
 
 
-def count_existing(compiled: Compiled, workspace_id: int) -> int:
-    """How many contacts "include those who already match" would let in."""
+class Matching(NamedTuple):
+    """How many contacts already match. Not ``complete``: more, or there are some that were not looked at."""
+
+    contacts: int
+    complete: bool
+
+
+MOST_COUNTED, LONGEST = 10_000, 2.0  # contacts, seconds
+
+
+def count_existing(
+    compiled: Compiled, workspace_id: int, most: int = MOST_COUNTED, seconds: float = LONGEST
+) -> Matching:
+    """How many contacts "include those who already match" would let in, counted up to ``most`` and some seconds."""
     rule = compiled.trigger.existing()
     if rule is None:
-        return 0
-    return (
-        db.session.connection().scalar(
-            sa.select(sa.func.count()).select_from(audience.people(rule, workspace_id).subquery())
-        )
-        or 0
-    )
+        return Matching(0, True)
+    ends, found, after = time.monotonic() + seconds, 0, 0
+    while True:
+        people, last = audience.part(rule, workspace_id, after, most + 1)
+        if last is None:
+            return Matching(found, True)
+        count = sa.select(sa.func.count()).select_from(people.limit(most + 1 - found).subquery())
+        found += db.session.connection().scalar(count) or 0
+        if found > most or time.monotonic() > ends:
+            return Matching(min(found, most), False)
+        after = last
 
 
 def enroll_existing(flow_id: int, chunk: int = CHUNK) -> int:

@@ -311,7 +311,7 @@ def _refuse(flow: Flow, draft: Mapping[str, Any], problems: Sequence[Any]) -> No
     raise Broken(messages)
 
 
-def would_start(flow: Flow) -> int | None:
+def would_start(flow: Flow) -> enrollment.Matching | None:
     """How many contacts "those who already match" are now; ``None`` where the starting point cannot say."""
     compiled = options.compiled(flow.draft)
     if compiled.trigger is None or not compiled.trigger.offers_existing:

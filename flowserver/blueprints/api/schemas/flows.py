@@ -199,6 +199,9 @@ class Check(fields.Shown):
     would_start = plain.Integer(
         allow_none=True, metadata={"description": "How many already match and could be let in; null: none can."}
     )
+    would_start_complete = plain.Boolean(
+        metadata={"description": "false: there are more; counting ends at 10,000, and after some seconds."}
+    )
 
 
 class VersionRow(fields.Shown):
