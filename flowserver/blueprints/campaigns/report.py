@@ -6,7 +6,6 @@ from typing import Any
 
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
-from flask_babel import ngettext
 
 from flowserver.blueprints.campaigns.routes import reason, state_chip
 from flowserver.errors import NotFound
@@ -102,11 +101,6 @@ def _words(one: Any, channel: str) -> tuple[str, str]:
 def judge(campaign_id: int) -> Any:
     """Judge the opens and clicks of this campaign again, by today's rules and the client's present choice."""
     row = campaigns.get(campaign_id)
-    changed = evidence.judge(row.workspace_id, campaign_id)
-    flash(
-        ngettext("%(num)s message counts differently now.", "%(num)s messages count differently now.", changed)
-        if changed
-        else _("Nothing changed: every open and click was judged by today's rules already."),
-        "ok",
-    )
+    evidence.ask_to_judge(row.id)
+    flash(_("The opens and clicks are being judged again, in the background. The numbers change as it goes on."), "ok")
     return redirect(url_for(".report", campaign_id=campaign_id), 303)

@@ -7,9 +7,7 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from flask_babel import ngettext
 
-from flowserver.blueprints.console import number
 from flowserver.blueprints.fieldkit import sent
 from flowserver.blueprints.scores.forms import RuleForm
 from flowserver.domain import scoring
@@ -74,19 +72,9 @@ def delete(rule_id: int) -> ResponseReturnValue:
 
 @bp.post("/recompute")
 def recompute() -> ResponseReturnValue:
-    """Set every total to the sum of its movements."""
-    mended = scores.recompute()
-    if mended:
-        flash(
-            ngettext(
-                "%(number)s total was not the sum of its movements. It is now.",
-                "%(number)s totals were not the sum of their movements. They are now.",
-                mended,
-                number=number(mended),
-            )
-        )
-    else:
-        flash(_("Every total is the sum of its movements."))
+    """Have every total set to the sum of its movements, by a job."""
+    scores.ask_to_recompute()
+    flash(_("All totals are being added up again, in the background. Large address books take some minutes."))
     return redirect(url_for(".index"), 303)
 
 

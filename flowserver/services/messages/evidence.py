@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from flowserver import extensions
+from flowserver import extensions, jobqueue
 from flowserver.domain import mail, visitors
 from flowserver.domain.visitors import Visitor
 from flowserver.errors import Invalid
@@ -43,6 +43,11 @@ def judge(workspace_id: int, campaign_id: int | None = None) -> int:
             db.session.commit()
         db.session.commit()
     return changed
+
+
+def ask_to_judge(campaign_id: int) -> None:
+    """Have a job :func:`judge` a campaign of the present client. Asked twice it does no harm."""
+    jobqueue.wake("judge", extensions.current_workspace() or 0, campaign_id)
 
 
 def judge_all() -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from flowserver import clock, extensions
+from flowserver import clock, extensions, jobqueue
 from flowserver.domain import scoring
 from flowserver.errors import Invalid
 from flowserver.extensions import db
@@ -122,6 +122,11 @@ def known_rules(entries: Sequence[Any]) -> dict[int, str]:
     ids = {entry.rule_id for entry in entries if entry.rule_id}
     query = sa.select(ScoreRule.id, ScoreRule.title).where(ScoreRule.id.in_(ids))
     return {row.id: row.title for row in db.session.execute(query)} if ids else {}
+
+
+def ask_to_recompute() -> None:
+    """Have a job :func:`recompute` the totals of the present client. Asked twice it does no harm."""
+    jobqueue.wake("recompute", extensions.current_workspace() or 0)
 
 
 def recompute(chunk: int = CHUNK) -> int:
