@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -42,6 +42,7 @@ def init_app(app: Flask) -> None:
         when=when,
         day=day,
         hour=hour,
+        until=until,
         ago=ago,
         number=number,
         percent=percent,
@@ -110,6 +111,16 @@ def day(moment: datetime | date | None) -> str:
     wall = local(moment) if isinstance(moment, datetime) else moment
     pattern = "EEEE d MMMM" if wall.year == local(clock.now()).year else "EEEE d MMMM y"
     return dates.format_date(wall, pattern, locale=_lang())
+
+
+def until(moment: datetime | None) -> str:
+    """When something stops: ``the end of 31 Dec 2026`` where that is midnight, as no calendar says 1 January for it."""
+    if moment is None:
+        return "–"
+    wall = local(moment)
+    if wall.time() != time(0):
+        return when(moment)
+    return _("the end of %(day)s", day=dates.format_date(wall - timedelta(days=1), "d MMM y", locale=_lang()))
 
 
 def hour(moment: datetime | None) -> str:

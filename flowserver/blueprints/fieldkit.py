@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,15 +43,22 @@ def error_texts(errors: Any) -> list[str]:
 
 
 def error_list(source: Any) -> list[tuple[str, str]]:
-    """``[(id of the field or "", text)]`` in page order, from a form or from ``{field: [text]}``."""
+    """``[(id of the field or "", text)]`` in page order, from a form or from ``{field: [text]}``.
+
+    A text that several fields have names its field.
+    """
     if source is None:
         return []
     if isinstance(source, Mapping):
         return [
             ("" if key in ("_", None) else str(key), text) for key, got in source.items() for text in error_texts(got)
         ]
-    fields = [(field_target(field), text) for field in source for text in error_texts(field.errors)]
-    return fields + [("", text) for text in error_texts(getattr(source, "form_errors", []))]
+    fields = [(field, text) for field in source for text in error_texts(field.errors)]
+    times = Counter(text for _, text in fields)
+    named = [
+        (field_target(one), text if times[text] == 1 else f"{say(one.label.text)}: {text}") for one, text in fields
+    ]
+    return named + [("", text) for text in error_texts(getattr(source, "form_errors", []))]
 
 
 def field_target(field: wtforms.Field) -> str:

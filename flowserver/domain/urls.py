@@ -61,9 +61,9 @@ def host(text: str) -> str:
 
 
 def domain(text: str) -> str:
-    """A domain as somebody types it (``https://www.Shop.example/``) → ``shop.example``. Raises :class:`Invalid`."""
+    """A domain as somebody pastes it (``https://www.Shop.example/en?x=1``) → ``shop.example``. Raises :class:`Invalid`."""
     name = re.sub(r"^https?://", "", str(text).strip(), flags=re.I)
-    found = host(name.rstrip("/"))
+    found = "" if "://" in name else host(re.split(r"[/?#]", name, maxsplit=1)[0])
     if not found:
         raise Invalid(_NAME)
     return found

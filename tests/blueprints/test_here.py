@@ -1,7 +1,11 @@
 """Pages say when what is sent or copied reaches nobody outside this machine."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
+from flask import g
+
+from flowserver.blueprints import console
 from flowserver.extensions import db
 from flowserver.models import Form, Monitor
 from flowserver.services.flows import flows
@@ -48,3 +52,11 @@ def test_what_is_copied_into_pages_says_whether_others_can_reach_it(app, login, 
         monkeypatch.setitem(app.extensions, "config", replace(app.extensions["config"], url=address))
         for page in pages:
             assert (ONLY_HERE in words(login(bob).get(page))) is shown, (page, address)
+
+
+def test_what_ends_at_midnight_ends_with_the_day_before(app, workspace):
+    with app.test_request_context("/"):
+        g.workspace = workspace
+        assert console.until(None) == "–"
+        assert console.until(datetime(2026, 12, 31, 23, 0, tzinfo=UTC)) == "the end of 31 Dec 2026"  # in Rome
+        assert console.until(datetime(2026, 12, 31, 11, 0, tzinfo=UTC)) == "31 Dec 2026, 12:00"

@@ -49,7 +49,7 @@ def test_mistakes_come_back_with_what_was_typed(console, site):
         ({"name": ""}, "Enter a name for the site"),
         ({"name": "SHOP"}, "already a site called SHOP"),
         ({"domains": ""}, "Enter the domain of the site"),
-        ({"domains": "shop.example/path"}, "“shop.example/path” is no domain"),
+        ({"domains": "ftp://shop.example/path"}, "“ftp://shop.example/path” is no domain"),
         ({"domains": "javascript:alert(1)"}, "is no domain"),
         ({"domains": "\n".join(f"a{n}.example" for n in range(21))}, "Enter 20 domains at most"),
     ):

@@ -130,6 +130,8 @@ def test_what_is_no_page_matches_nothing(url):
     [
         ("shop.example", "shop.example"),
         (" https://www.Shop.example/ ", "shop.example"),
+        ("https://shop.example/en/home?x=1#top", "shop.example"),
+        ("shop.example/path", "shop.example"),
         ("localhost", "localhost"),
         ("127.0.0.1:8000", "127.0.0.1"),
         ("caffè.example", "xn--caff-8oa.example"),
@@ -140,7 +142,7 @@ def test_a_domain_is_read_as_people_type_it(typed, domain):
 
 
 @pytest.mark.parametrize(
-    "typed", ["", " ", "*.example", "shop.example/path", "a b", "javascript:alert(1)", "-x-", "é" * 300]
+    "typed", ["", " ", "*.example", "ftp://shop.example/path", "a b", "javascript:alert(1)", "-x-", "é" * 300]
 )
 def test_what_is_no_domain_is_refused(typed):
     with pytest.raises(Invalid):

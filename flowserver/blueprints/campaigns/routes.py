@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 
+from flowserver import clock
 from flowserver.blueprints import composer
 from flowserver.blueprints.composer import Desk
 from flowserver.blueprints.fieldkit import add_errors, sent
@@ -88,7 +89,11 @@ class SendForm(wtforms.Form):
 
 def state_chip(row: Any) -> tuple[str, str, str]:
     """Colour, icon and word of a campaign's state; one that stands still needs attention."""
-    return ("bad", "alert", N_("Stands still")) if row.held else STATES[row.state]
+    if row.held:
+        return "bad", "alert", N_("Stands still")
+    if row.state == "scheduled" and row.send_at <= clock.now():
+        return "accent", "send", N_("About to be sent")
+    return STATES[row.state]
 
 
 def stages(row: Any, current: int) -> dict[str, Any]:

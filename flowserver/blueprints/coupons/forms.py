@@ -21,7 +21,7 @@ class CampaignForm(wtforms.Form):
         validate_choice=False,
     )
     prefix = wtforms.StringField(_l("Codes begin with"), render_kw={"maxlength": 12, **_OFF})
-    length = wtforms.StringField(_l("Characters of chance after that"), default="8", render_kw=_WHOLE)
+    length = wtforms.StringField(_l("Random letters and digits after it"), default="8", render_kw=_WHOLE)
     low_at = wtforms.StringField(_l("Warn when fewer codes are left than"), default="50", render_kw=_WHOLE)
     starts_on = wtforms.StringField(_l("First day"), render_kw={"type": "date"})
     ends_on = wtforms.StringField(_l("Last day"), render_kw={"type": "date"})

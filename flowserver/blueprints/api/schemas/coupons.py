@@ -38,7 +38,9 @@ class CouponCampaignIn(fields.Input):
     )
     prefix = fields.Text(12, metadata={"description": "What generated codes begin with."})
     length = fields.Whole(
-        rules.SHORTEST_CHANCE, rules.LONGEST_CHANCE, metadata={"description": "Characters of chance after the prefix."}
+        rules.SHORTEST_CHANCE,
+        rules.LONGEST_CHANCE,
+        metadata={"description": "Random letters and digits after the prefix."},
     )
     starts_on = fields.Text(10, allow_none=True, metadata={"description": "First day, in the client's time zone."})
     ends_on = fields.Text(10, allow_none=True, metadata={"description": "Last day, in the client's time zone."})
