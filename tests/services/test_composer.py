@@ -55,6 +55,16 @@ def test_remarks_say_what_is_in_order(workspace):
     assert "Every variable has a fallback" not in [str(one.text) for one in found]
 
 
+def test_remarks_on_an_empty_message_say_what_is_missing_and_praise_nothing(workspace):
+    assert [(one.kind, str(one.text)) for one in composer.remarks("email", {"subject": "", "body": []})] == [
+        ("fix", "The e-mail has no subject"),
+        ("fix", "The e-mail has no text"),
+    ]
+    assert [str(one.text) for one in composer.remarks("sms", {"text": " "})] == ["The SMS has no text"]
+    plain = composer.remarks("email", {"subject": "Hi", "body": [{"type": "text", "text": "Hello"}]})
+    assert [str(one.text) for one in plain] == ["The unsubscribe link and the sender's address are added at the end"]
+
+
 @pytest.mark.parametrize(
     ("sends", "content", "address", "field"),
     [

@@ -14,6 +14,7 @@ from flowserver.domain.content_checks import Remark
 from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import current_workspace, db
 from flowserver.models import Contact, Field, User, Workspace
+from flowserver.nodes.actions.send_email import has_text
 from flowserver.services.messages import deliveries, envelopes
 from flowserver.text import N_, Text, whole
 
@@ -94,19 +95,32 @@ def sms_sender() -> str:
 def remarks(sends: str, content: Mapping[str, Any]) -> list[Remark]:
     """What to look at in a text, and where there is nothing, what is in order."""
     fields = frozenset(db.session.scalars(sa.select(Field.key)))
-    found = content_checks.of_step(sends, content, fields)
+    found = [*_missing(sends, content), *content_checks.of_step(sends, content, fields)]
     return found + (_in_order(content, found) if sends == "email" else [])
 
 
+def _missing(sends: str, content: Mapping[str, Any]) -> list[Remark]:
+    """What is not written yet. The check before going live says the same, from the step."""
+    if sends == "sms":
+        return [] if str(content.get("text") or "").strip() else [Remark("fix", N_("The SMS has no text"), "text")]
+    subject = (
+        [] if str(content.get("subject") or "").strip() else [Remark("fix", N_("The e-mail has no subject"), "subject")]
+    )
+    return subject if has_text(content.get("body")) else [*subject, Remark("fix", N_("The e-mail has no text"), "body")]
+
+
 def _in_order(content: Mapping[str, Any], found: list[Remark]) -> list[Remark]:
-    if found and found[0].kind == "fix" and len(found) == 1:
+    written = str(content)
+    if not has_text(content.get("body")) or (found and found[0].kind == "fix" and len(found) == 1):
         return []
     good = []
     if content.get("class", "marketing") == "marketing":
         good.append(N_("The unsubscribe link and the sender's address are added at the end"))
-    if not any(words in str(one.text) for one in found for words in ("Nothing is written", "stays empty")):
+    if "{{" in written and not any(
+        words in str(one.text) for one in found for words in ("Nothing is written", "stays empty")
+    ):
         good.append(N_("Every variable has a fallback"))
-    if not any("picture" in str(one.text) for one in found):
+    if ("'image'" in written or "<img" in written) and not any("picture" in str(one.text) for one in found):
         good.append(N_("All pictures have a text"))
     return [Remark("ok", text) for text in good]
 
