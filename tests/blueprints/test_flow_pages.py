@@ -533,3 +533,13 @@ def test_numbers_that_are_none_are_answered_not_broken_over(bobs, flow):
         assert bobs.get(f"{ROOT}/{flow.id}/steps?done={odd}").status_code == 200
     key = add(bobs, flow, "send_email")
     assert bobs.post(f"{ROOT}/{flow.id}/steps/{key}/message", data={"act": "remove-²"}).status_code < 500
+
+
+def test_a_fixed_date_says_how_many_it_is_for_and_nothing_of_entering_again(bobs, newsletter):
+    for name in ("ada", "bea"):
+        intake.save({"email": f"{name}@x.example", "lists": ["Newsletter"]}, source="test")
+    trigger = {"type": "fixed_date", "date": "2031-12-01", "time": "09:00", "list": newsletter.id}
+    steps = [{"key": "t", "type": "add_tag", "tag": "there"}]
+    made = flows.create({"name": "Boxes", "trigger": trigger, "steps": steps})
+    page = words(bobs.get(f"{ROOT}/{made.id}/check"))
+    assert "2 contacts, as things stand now" in page and "Enters again" not in page

@@ -141,6 +141,7 @@ def _check_page(flow: Any, refused: bool = False) -> str:
         sms=[card for card in sends if card.node.sends == "sms"],
         inside=flows.people_inside(flow.id) if live else {},
         goals=outline.goals(flow.draft, laid.names),
+        meant=flows.meant_now(flow) if not laid.to_fix() else None,
         existing=flows.would_start(flow) if flow.activated_at is None and not laid.to_fix() else None,
     )
 

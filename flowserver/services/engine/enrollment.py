@@ -198,8 +198,13 @@ def count_existing(
 ) -> Matching:
     """How many contacts "include those who already match" would let in, counted up to ``most`` and some seconds."""
     rule = compiled.trigger.existing()
-    if rule is None:
-        return Matching(0, True)
+    return Matching(0, True) if rule is None else count_people(rule, workspace_id, most, seconds)
+
+
+def count_people(
+    rule: Mapping[str, Any], workspace_id: int, most: int = MOST_COUNTED, seconds: float = LONGEST
+) -> Matching:
+    """How many contacts a rule of ``audience`` means, counted up to ``most`` and some seconds."""
     ends, found, after = time.monotonic() + seconds, 0, 0
     while True:
         people, last = audience.part(rule, workspace_id, after, most + 1)

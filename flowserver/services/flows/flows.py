@@ -319,6 +319,15 @@ def would_start(flow: Flow) -> enrollment.Matching | None:
     return enrollment.count_existing(compiled, flow.workspace_id)
 
 
+def meant_now(flow: Flow) -> enrollment.Matching | None:
+    """How many contacts a starting point with one moment would start if it were now; ``None`` for all others."""
+    trigger, now = options.compiled(flow.draft).trigger, clock.now()
+    if trigger is None or not trigger.one_shot:
+        return None
+    rule = trigger.audience(now, now, starts.zone_of(flow.workspace_id))
+    return enrollment.count_people(rule, flow.workspace_id)
+
+
 def pause(flow_id: int, mode: str = "freeze", user_id: int | None = None, reason: str = "") -> Flow:
     """Pause a live flow: nobody enters. ``mode`` says what happens to the people inside.
 
