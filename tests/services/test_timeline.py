@@ -9,6 +9,7 @@ from flowserver.errors import Conflict, NotFound
 from flowserver.models import Engagement, Enrollment, Message
 from flowserver.services.flows import flows
 from flowserver.services.people import by_hand, consents, contacts, lists, passages, scores, tags, timeline, why
+from flowserver.services.people.chapters import Chapters, headline
 
 STEPS = [
     {"key": "hello", "type": "send_email", "subject": "Welcome", "body": [{"type": "text", "text": "Hi"}]},
@@ -51,6 +52,19 @@ def advance(queue):
             from importlib import import_module
 
             getattr(import_module(f"flowserver.jobs.{job}"), job)(*ids)
+
+
+def test_subjects_are_filled_in_for_their_reader():
+    hello = Message(content={"subject": "Hi {{ contact.first_name | default: 'you' }}, {{ event.points }} points"})
+    assert headline(hello, Chapters([]), {"first_name": "Marta"}) == "Hi Marta, … points"
+    assert headline(hello, Chapters([]), {}) == "Hi you, … points"
+    odd = Message(content={"subject": "Hi {{ contact.first_name"})
+    assert headline(odd, Chapters([]), {}) == "Hi {{ contact.first_name"
+
+
+def test_lines_lead_to_what_they_are_about(marta, nurturing, news):
+    links = {entry.link for entry in timeline.of(marta.id).entries}
+    assert {("flow", nurturing.id), ("list", news.id)} <= links
 
 
 @pytest.fixture

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any
 
 from babel import Locale, UnknownLocaleError, dates
-from flask import Flask
+from flask import Flask, url_for
 from flask_babel import get_locale
 from flask_babel import gettext as _
 
@@ -30,8 +30,31 @@ class Day:
 def init_app(app: Flask) -> None:
     """Give the filters to all templates."""
     app.jinja_env.filters.update(
-        phone=show_phone, value=value, language=language, source=source, groupby_day=groupby_day, short=short
+        phone=show_phone,
+        value=value,
+        language=language,
+        source=source,
+        groupby_day=groupby_day,
+        short=short,
+        leads_to=leads_to,
     )
+
+
+_PAGES = {  # what a line of the history leads to: its page, and the name of the id there
+    "flow": ("flows.show", "flow_id"),
+    "campaign": ("campaigns.show", "campaign_id"),
+    "list": ("lists.show", "list_id"),
+    "form": ("forms.edit", "form_id"),
+}
+
+
+def leads_to(link: tuple[str, int] | None) -> str:
+    """The address of what a line of the history is about; empty where it is about nothing with a page."""
+    if link is None:
+        return ""
+    endpoint, name = _PAGES[link[0]]
+    page: Mapping[str, Any] = {name: link[1]}
+    return url_for(endpoint, **page)
 
 
 def value(raw: Any, type_: str) -> str:

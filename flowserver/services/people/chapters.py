@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from flowserver.domain import definition as definitions
+from flowserver.domain import liquid
 from flowserver.domain.definition import Compiled
+from flowserver.errors import Invalid
 from flowserver.extensions import db
 from flowserver.models import Campaign, Flow, FlowVersion
 from flowserver.nodes.base import Names
@@ -102,12 +105,24 @@ class Chapters:
         return chapter.where(key) if chapter else GONE
 
 
-def headline(message: Any, chapters: Chapters) -> str:
-    """What a message was about: its subject, or the first words of an SMS."""
+_BROUGHT = re.compile(r"\{\{-?\s*event\.[^}]*\}\}")  # what an event brought is not kept for each message
+
+
+def headline(message: Any, chapters: Chapters, facts: Mapping[str, Any] | None = None) -> str:
+    """What a message was about: its subject, or the first words of an SMS; with the ``facts`` of its reader filled in."""
     chapter = chapters.get(message.version_id)
     content = message.content or (chapter.settings(message.step) if chapter else {})
     if message.campaign_id is not None:
         campaign = db.session.get(Campaign, message.campaign_id)
         content = campaign.content if campaign is not None else {}
     text = str(content.get("subject") or content.get("text") or "")
+    text = text if facts is None else _filled(text, facts)
     return text if len(text) <= 80 else text[:79] + "…"
+
+
+def _filled(text: str, facts: Mapping[str, Any]) -> str:
+    """A text as its reader sees it today; as it was written where it cannot be filled in."""
+    try:
+        return liquid.compile(_BROUGHT.sub("…", text)).render({"contact": facts}) or text
+    except Invalid:
+        return text

@@ -9,8 +9,20 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from flowserver.domain import mail
 from flowserver.extensions import db
-from flowserver.models import Consent, ContactList, Decision, Engagement, Enrollment, Event, Form, Message, ScoreEntry
+from flowserver.models import (
+    Consent,
+    Contact,
+    ContactList,
+    Decision,
+    Engagement,
+    Enrollment,
+    Event,
+    Form,
+    Message,
+    ScoreEntry,
+)
 from flowserver.nodes import catalogue
 from flowserver.services.flows import options
 from flowserver.services.loyalty import words as loyal
@@ -89,6 +101,7 @@ class Entry:
     detail: str = ""  # after the title, not as loud
     why: int | None = None
     unsure: int | None = None  # the message nobody knows the fate of: a person decides
+    link: tuple[str, int] | None = None  # what it leads to: a flow, campaign, list or form, and its id
     rank: int = 4  # of things at one instant, the higher came later
 
 
@@ -149,10 +162,10 @@ def state_words(channel: str, state: str) -> tuple[str, str]:
 def _messages(contact_id: int, before: datetime | None) -> Iterator[Entry]:
     query = sa.select(Message).where(Message.contact_id == contact_id, Message.kind != "team")
     rows = [row[0] for row in _newest(query, Message.planned_at, before, Message.id)]
-    chapters = Chapters(row.version_id for row in rows)
+    chapters, facts = Chapters(row.version_id for row in rows), _facts(contact_id)
     for row in rows:
         kind, words = state_words(row.channel, row.state)
-        title = headline(row, chapters)
+        title = headline(row, chapters, facts)
         yield Entry(
             row.planned_at,
             "mail" if row.channel == "email" else "sms",
@@ -160,10 +173,22 @@ def _messages(contact_id: int, before: datetime | None) -> Iterator[Entry]:
             words,
             _about(row, chapters),
             title,
+            link=_of_message(row),
             rank=6,
             why=row.id if row.state in ("skipped", "failed", "bounced", "unknown", "planned") and row.flow_id else None,
             unsure=row.id if row.state == "unknown" else None,
         )
+
+
+def _facts(contact_id: int) -> dict[str, Any]:
+    contact = db.session.get(Contact, contact_id)
+    return mail.facts(contact) if contact is not None else {}
+
+
+def _of_message(row: Message) -> tuple[str, int] | None:
+    if row.campaign_id:
+        return "campaign", row.campaign_id
+    return ("flow", row.flow_id) if row.flow_id else None
 
 
 def _about(row: Message, chapters: Chapters) -> str:
@@ -189,14 +214,15 @@ def _reactions(contact_id: int, before: datetime | None) -> Iterator[Entry]:
         .where(Engagement.contact_id == contact_id, Engagement.kind.in_(_REACTIONS))
     )
     rows = _newest(query, Engagement.at, before, Engagement.id)
-    chapters = Chapters(message.version_id for _, message in rows)
+    chapters, facts = Chapters(message.version_id for _, message in rows), _facts(contact_id)
     for row, message in rows:
         icon, kind, words = _REACTIONS[row.kind]
         text = row.url or chapters.of(message)
         if row.machine:
             text = N_("By a mail program on its own, so it is not counted")
             kind = "plain"
-        yield Entry(row.at, icon, kind, Text(words.msgid, title=headline(message, chapters)), text, rank=7)
+        title = Text(words.msgid, title=headline(message, chapters, facts))
+        yield Entry(row.at, icon, kind, title, text, link=None if row.url else _of_message(message), rank=7)
 
 
 # --- events ------------------------------------------------------------------------------------------------
@@ -229,6 +255,7 @@ def _events(contact_id: int, before: datetime | None) -> Iterator[Entry]:
                 kind,
                 Text(words.msgid, subject=subject),
                 text,
+                link=_leads_to(row, names),
                 rank=1 if row.type == "contact_created" else 2,
             )
         elif row.type in _SITE:
@@ -238,6 +265,12 @@ def _events(contact_id: int, before: datetime | None) -> Iterator[Entry]:
             yield Entry(row.at, icon, kind, title, text, rank=2)
         else:
             yield Entry(row.at, "flag", "plain", Text("Event “%(type)s”", type=row.type), row.subject)
+
+
+def _leads_to(row: Event, names: Mapping[tuple[str, str], str]) -> tuple[str, int] | None:
+    """The list or form of an event, while it exists."""
+    kind = {"list_joined": "list", "form_filled": "form"}.get(row.type)
+    return (kind, int(row.subject)) if kind and (row.type, row.subject) in names else None
 
 
 _EVENTS: Mapping[str, tuple[str, str, Text]] = {
@@ -327,8 +360,14 @@ def _decisions(contact_id: int, before: datetime | None) -> Iterator[Entry]:
     for row, version_id, label in rows:
         entry = _decision(row, version_id, label, chapters)
         if entry:
+            entry.link = _of_version(chapters, version_id)
             yield entry
     yield from _ended(contact_id, before)
+
+
+def _of_version(chapters: Chapters, version_id: int) -> tuple[str, int] | None:
+    chapter = chapters.get(version_id)
+    return ("flow", chapter.flow_id) if chapter else None
 
 
 def _decision(row: Decision, version_id: int, label: str | None, chapters: Chapters) -> Entry | None:
@@ -383,7 +422,15 @@ def _ended(contact_id: int, before: datetime | None) -> Iterator[Entry]:
         )
         flow = chapter.flow_name if chapter else GONE
         assert row.ended_at is not None
-        yield Entry(row.ended_at, "end", kind, Text("Left %(flow)s", flow=flow), text, rank=8)
+        yield Entry(
+            row.ended_at,
+            "end",
+            kind,
+            Text("Left %(flow)s", flow=flow),
+            text,
+            link=_of_version(chapters, row.version_id),
+            rank=8,
+        )
 
 
 # --- score and consent -----------------------------------------------------------------------------------
