@@ -181,6 +181,19 @@ def test_a_scan_finds_the_card_or_says_what_is_wrong(console, card):
         assert page.status_code == 422 and words in text(page) and typed in page.text
 
 
+def test_a_card_is_found_by_its_person_too(console, card, club):
+    for typed in ("marta@x.example", "Marta", "mart"):
+        assert console.get(f"{TILL}?card={typed}").location == f"{TILL}/cards/{card.id}"
+    other = contacts.upsert({"phone": "3337654321", "first_name": "Marta", "last_name": "Neri"}, source="api")[0]
+    second = cards.make(club.id, other.id, by=By("till"))[0]
+    page = console.get(f"{TILL}?card=Marta")
+    assert page.status_code == 200 and "Which card?" in page.text
+    assert f"/till/cards/{card.id}" in page.text and f"/till/cards/{second.id}" in page.text
+    assert console.get(f"{TILL}?card=3337654321").location == f"{TILL}/cards/{second.id}"
+    nobody = console.get(f"{TILL}?card=Giovanni")
+    assert nobody.status_code == 422 and "Nobody with a card is called so" in text(nobody) and "Giovanni" in nobody.text
+
+
 def test_an_amount_is_added_once_for_each_receipt_and_undone(console, card):
     page = f"{TILL}/cards/{card.id}"
     for _ in range(2):

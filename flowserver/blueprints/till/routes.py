@@ -1,4 +1,4 @@
-"""The till: find a card by scanner or number, add what was paid, give and collect rewards, undo the last movement.
+"""The till: find a card by scanner, number or its person, add what was paid, give and collect rewards, undo the last movement.
 
 A scanner is a keyboard that types a number and presses Enter, so finding is a plain form; and a card that is scanned while
 the cursor stands in the amount is a scan all the same.
@@ -28,12 +28,13 @@ from flowserver.services.loyalty.ledger import By
 bp = Blueprint("till", __name__, url_prefix="/c/<client>/till")
 
 
+LEAST, DIGITS, MOST = 3, 6, 10  # letters a search needs, digits where it has no letters; cards it shows
+
+
 class ScanForm(wtforms.Form):
     """Which card."""
 
-    card = wtforms.StringField(
-        _l("Card"), render_kw={"inputmode": "numeric", "autocomplete": "off", "enterkeyhint": "go", "maxlength": 500}
-    )
+    card = wtforms.StringField(_l("Card"), render_kw={"autocomplete": "off", "enterkeyhint": "go", "maxlength": 500})
 
 
 class AmountForm(wtforms.Form):
@@ -52,11 +53,25 @@ def index() -> ResponseReturnValue:
     try:
         found = cards.find(scan.card.data)
     except Invalid as error:
-        add_errors(scan, {"card": error.messages["_"]})
+        return _of_person(scan, error)
     except (NotFound, Conflict) as error:
         add_errors(scan, {"card": [error.args[0]]})
     else:
         return redirect(url_for(".card", card_id=found.id), 303)
+    return render_template("till/index.html", scan=scan), 422
+
+
+def _of_person(scan: ScanForm, error: Invalid) -> ResponseReturnValue:
+    """What was typed is no number: the card of the person it names, or those of the people to choose from."""
+    typed = (scan.card.data or "").strip()
+    enough = len(typed) >= (LEAST if any(char.isalpha() for char in typed) else DIGITS)
+    found = cards.search(typed, limit=MOST).items if enough else []
+    if len(found) == 1:
+        return redirect(url_for(".card", card_id=found[0][0].id), 303)
+    if found:
+        return render_template("till/index.html", scan=scan, found=found)
+    words = error.messages["_"] if not any(char.isalpha() for char in typed) else [_("Nobody with a card is called so")]
+    add_errors(scan, {"card": words})
     return render_template("till/index.html", scan=scan), 422
 
 
