@@ -840,7 +840,7 @@ def test_an_event_while_those_who_already_match_enter_starts_one_run(app, worksp
     flow = live(workspace, tag("t"), list=list_id, include_existing=True)
     flow.existing_after = 0
     db.session.commit()
-    halfway = Halfway(monkeypatch, enrollment, "_barred")
+    halfway = Halfway(monkeypatch, enrollment, "barred")
 
     def happen():
         with extensions.workspace(workspace.id):
