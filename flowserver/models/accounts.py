@@ -8,13 +8,8 @@ import sqlalchemy as sa
 from flask_login import UserMixin
 from sqlalchemy.orm import Mapped, mapped_column
 
-from flowserver import clock
 from flowserver.extensions import UtcDateTime
-from flowserver.models.base import BigId, Dict, Instant, List, Row, WorkspaceRow
-
-
-def _now() -> datetime:
-    return clock.now()
+from flowserver.models.base import BigId, Changed, Dict, Instant, List, Row, WorkspaceRow
 
 
 class Agency(Row):
@@ -65,7 +60,7 @@ class User(UserMixin, Row):
     active: Mapped[bool] = mapped_column(default=True)
     session_version: Mapped[int] = mapped_column(default=1)  # raised to end all log-ins
     last_login_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    updated_at: Mapped[Instant] = mapped_column(default=_now, onupdate=_now)
+    updated_at: Mapped[Changed]
 
     def get_id(self) -> str:
         """What the session cookie keeps: raising ``session_version`` ends every log-in."""

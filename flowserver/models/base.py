@@ -9,15 +9,22 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from flowserver import clock
 from flowserver.clock import now
 from flowserver.extensions import Base, OfWorkspace, UtcDateTime
 
 BigId = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 Json = sa.JSON().with_variant(JSONB, "postgresql")
 
+
+def _now() -> datetime:
+    return clock.now()  # asked for at each change: a test may have put another clock in its place
+
+
 Pk = Annotated[int, mapped_column(BigId, primary_key=True, autoincrement=True)]
 Ref = Annotated[int, mapped_column(BigId)]
 Instant = Annotated[datetime, mapped_column(UtcDateTime)]
+Changed = Annotated[datetime, mapped_column(UtcDateTime, default=_now, onupdate=_now)]  # when the row last changed
 Dict = Annotated[dict[str, Any], mapped_column(Json, default=dict)]
 List = Annotated[list[Any], mapped_column(Json, default=list)]
 

@@ -8,13 +8,8 @@ from decimal import Decimal
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from flowserver import clock
 from flowserver.extensions import UtcDateTime
-from flowserver.models.base import BigId, Instant, WorkspaceRow
-
-
-def _now() -> datetime:
-    return clock.now()
+from flowserver.models.base import BigId, Changed, Instant, WorkspaceRow
 
 
 class CouponCampaign(WorkspaceRow):
@@ -37,7 +32,7 @@ class CouponCampaign(WorkspaceRow):
     low_at: Mapped[int] = mapped_column(default=50)  # tell when fewer codes are left in the pool
     giving_list: Mapped[int | None] = mapped_column(BigId)  # being given to everybody on this list …
     giving_after: Mapped[int] = mapped_column(BigId, default=0)  # … whose contact id is above this one
-    updated_at: Mapped[Instant] = mapped_column(default=_now, onupdate=_now)
+    updated_at: Mapped[Changed]
 
 
 class Coupon(WorkspaceRow):
@@ -68,7 +63,7 @@ class Coupon(WorkspaceRow):
     uses: Mapped[int] = mapped_column(default=0)  # how often it was used
     most_uses: Mapped[int] = mapped_column(default=1)
     void_reason: Mapped[str] = mapped_column(sa.String(40), default="")  # by_hand, replaced
-    updated_at: Mapped[Instant] = mapped_column(default=_now, onupdate=_now)
+    updated_at: Mapped[Changed]
 
 
 class CouponRedemption(WorkspaceRow):
@@ -98,4 +93,4 @@ class CouponRedemption(WorkspaceRow):
     amount: Mapped[Decimal | None] = mapped_column(sa.Numeric(12, 2))  # of the purchase, in the client's money
     user_id: Mapped[int | None] = mapped_column(BigId, sa.ForeignKey("user.id", ondelete="SET NULL"))
     voided_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    updated_at: Mapped[Instant] = mapped_column(default=_now, onupdate=_now)
+    updated_at: Mapped[Changed]

@@ -43,13 +43,11 @@ class Flow(WorkspaceRow):
     pause_mode: Mapped[str] = mapped_column(sa.String(8), default="")  # freeze, hold, skip
     pause_reason: Mapped[str] = mapped_column(sa.String(300), default="")
     paused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    missed_since: Mapped[datetime | None] = mapped_column(
-        UtcDateTime
-    )  # since a person paused it: who would have started
-    missed_after: Mapped[int | None] = mapped_column(BigId)  # … by events after this one
-    missed_until: Mapped[int | None] = mapped_column(
-        BigId
-    )  # … and up to this one is let in; 0: look it up; None: nobody
+    # Since a person paused it: the events of whom would have started lie after one id and up to another. No last one:
+    # nobody is let in; 0: they are, and the last one is looked up when nobody sees the pause any more.
+    missed_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    missed_after: Mapped[int | None] = mapped_column(BigId)
+    missed_until: Mapped[int | None] = mapped_column(BigId)
     activated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     archived_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     existing_after: Mapped[int | None] = mapped_column(BigId)  # letting in those who already match: last contact id

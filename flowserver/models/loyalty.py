@@ -7,14 +7,9 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from flowserver import clock
 from flowserver.clock import now
 from flowserver.extensions import UtcDateTime
-from flowserver.models.base import BigId, Instant, WorkspaceRow
-
-
-def _now() -> datetime:
-    return clock.now()
+from flowserver.models.base import BigId, Changed, Instant, WorkspaceRow
 
 
 class Programme(WorkspaceRow):
@@ -34,7 +29,7 @@ class Programme(WorkspaceRow):
         BigId, sa.ForeignKey("form.id", ondelete="SET NULL")
     )  # who fills it in gets a card
     closed: Mapped[bool] = mapped_column(default=False)  # no new cards, no more points
-    updated_at: Mapped[Instant] = mapped_column(default=_now, onupdate=_now)
+    updated_at: Mapped[Changed]
 
 
 class Card(WorkspaceRow):
@@ -99,7 +94,7 @@ class Reward(WorkspaceRow):
     automatic: Mapped[bool] = mapped_column(default=True)  # given when the threshold is reached
     uses_points: Mapped[bool] = mapped_column(default=False)  # collecting takes them off, and it can be earned again
     active: Mapped[bool] = mapped_column(default=True)
-    updated_at: Mapped[Instant] = mapped_column(default=_now, onupdate=_now)
+    updated_at: Mapped[Changed]
 
 
 class CardReward(WorkspaceRow):

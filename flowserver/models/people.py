@@ -7,19 +7,13 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from flowserver import clock
 from flowserver.clock import now
 from flowserver.extensions import Base, OfWorkspace, UtcDateTime
-from flowserver.models.base import BigId, Dict, Instant, List, WorkspaceRow
+from flowserver.models.base import BigId, Changed, Dict, Instant, List, WorkspaceRow
 
 # On SQLite an id is free again when the newest row is deleted, unless told otherwise. Where links, messages or
 # statistics keep the id of a deleted row, the next row must not inherit them.
 NEVER_AGAIN = {"sqlite_autoincrement": True}
-
-
-def _now() -> datetime:
-    """The one clock, looked up when it is asked."""
-    return clock.now()
 
 
 class Contact(WorkspaceRow):
@@ -62,7 +56,7 @@ class ContactList(WorkspaceRow):
     description: Mapped[str] = mapped_column(sa.String(300), default="")
     public: Mapped[bool] = mapped_column(default=False)  # offered as a topic on the preference page
     leaving: Mapped[str] = mapped_column(sa.String(8), default="")  # being deleted: "keep" or "delete" its contacts
-    updated_at: Mapped[Instant] = mapped_column(default=_now, onupdate=_now)
+    updated_at: Mapped[Changed]
 
 
 class Membership(OfWorkspace, Base):
@@ -85,7 +79,7 @@ class Tag(WorkspaceRow):
     __table_args__ = (sa.UniqueConstraint("workspace_id", "name"),)
 
     name: Mapped[str] = mapped_column(sa.String(60))  # trimmed, lower case
-    updated_at: Mapped[Instant] = mapped_column(default=_now, onupdate=_now)
+    updated_at: Mapped[Changed]
 
 
 class ContactTag(OfWorkspace, Base):
@@ -111,7 +105,7 @@ class Field(WorkspaceRow):
     label: Mapped[str] = mapped_column(sa.String(80))
     type: Mapped[str] = mapped_column(sa.String(10))  # text, number, date, yes_no, choice
     choices: Mapped[List]
-    updated_at: Mapped[Instant] = mapped_column(default=_now, onupdate=_now)
+    updated_at: Mapped[Changed]
 
 
 class Consent(WorkspaceRow):
@@ -197,7 +191,7 @@ class Form(WorkspaceRow):
     thanks_url: Mapped[str] = mapped_column(sa.String(500), default="")
     locale: Mapped[str] = mapped_column(sa.String(8), default="")  # empty: the client's
     closed: Mapped[bool] = mapped_column(default=False)
-    updated_at: Mapped[Instant] = mapped_column(default=_now, onupdate=_now)
+    updated_at: Mapped[Changed]
 
 
 class Signup(WorkspaceRow):
@@ -241,4 +235,4 @@ class Import(WorkspaceRow):
     reason: Mapped[str] = mapped_column(sa.String(300), default="")
     seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # when a job last wrote a chunk
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    updated_at: Mapped[Instant] = mapped_column(default=_now, onupdate=_now)
+    updated_at: Mapped[Changed]

@@ -7,15 +7,9 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from flowserver import clock
 from flowserver.clock import now
 from flowserver.extensions import UtcDateTime
-from flowserver.models.base import BigId, Instant, List, WorkspaceRow
-
-
-def _now() -> datetime:
-    return clock.now()
-
+from flowserver.models.base import BigId, Changed, Instant, List, WorkspaceRow
 
 Money = sa.Numeric(15, 4, asdecimal=False)
 
@@ -37,7 +31,7 @@ class Purchase(WorkspaceRow):
     cart_id: Mapped[str] = mapped_column(sa.String(100), default="")  # the cart it came from, where that was said
     items: Mapped[List]
     at: Mapped[Instant]
-    updated_at: Mapped[Instant] = mapped_column(default=_now, onupdate=_now)
+    updated_at: Mapped[Changed]
 
 
 class Cart(WorkspaceRow):

@@ -7,17 +7,11 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
-from flowserver import clock
 from flowserver.clock import now
 from flowserver.extensions import Base, OfWorkspace, UtcDateTime
-from flowserver.models.base import BigId, Instant, List, Pk, WorkspaceRow
+from flowserver.models.base import BigId, Changed, Instant, List, Pk, WorkspaceRow
 
 _KNOWN = "contact_id IS NOT NULL"
-
-
-def _now() -> datetime:
-    """The one clock, looked up when it is asked."""
-    return clock.now()
 
 
 class Monitor(WorkspaceRow):
@@ -32,7 +26,7 @@ class Monitor(WorkspaceRow):
     ask_consent: Mapped[bool] = mapped_column(default=False)  # nothing is kept or sent before the visitor agrees
     enabled: Mapped[bool] = mapped_column(default=True)
     verified_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    updated_at: Mapped[Instant] = mapped_column(default=_now, onupdate=_now)
+    updated_at: Mapped[Changed]
 
 
 class Visitor(OfWorkspace, Base):
@@ -124,7 +118,7 @@ class ConversionRule(WorkspaceRow):
     each_time: Mapped[bool] = mapped_column(default=False)  # otherwise once per contact
     amount_cents: Mapped[int | None] = mapped_column(BigId)  # where none is given
     enabled: Mapped[bool] = mapped_column(default=True)
-    updated_at: Mapped[Instant] = mapped_column(default=_now, onupdate=_now)
+    updated_at: Mapped[Changed]
 
 
 class Conversion(WorkspaceRow):
@@ -148,4 +142,4 @@ class Conversion(WorkspaceRow):
     source: Mapped[str] = mapped_column(sa.String(8))  # site, step, api, hand
     url: Mapped[str] = mapped_column(sa.String(1000), default="")
     undone_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    updated_at: Mapped[Instant] = mapped_column(default=_now, onupdate=_now)
+    updated_at: Mapped[Changed]

@@ -9,14 +9,18 @@ branch_labels = None
 depends_on = None
 
 
+COLUMNS = {
+    "missed_since": sa.DateTime(timezone=True),
+    "missed_after": sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+    "missed_until": sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+}
+
+
 def upgrade() -> None:
-    with op.batch_alter_table("flow") as table:
-        table.add_column(sa.Column("missed_since", sa.DateTime(timezone=True), nullable=True))
-        for name in ("missed_after", "missed_until"):
-            table.add_column(sa.Column(name, sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True))
+    for name, type_ in COLUMNS.items():
+        op.add_column("flow", sa.Column(name, type_, nullable=True))
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("flow") as table:
-        for name in ("missed_until", "missed_after", "missed_since"):
-            table.drop_column(name)
+    for name in COLUMNS:
+        op.drop_column("flow", name)
