@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 import structlog
 
-from flowserver import clock, extensions, jobqueue
+from flowserver import clock, jobqueue
 from flowserver.errors import Invalid
 from flowserver.extensions import db
 from flowserver.models import Enrollment, Flow, FlowStart, FlowStartContact, Workspace
@@ -225,25 +225,3 @@ def _nobody(flow: Any) -> None:
     """A flow with one moment found nobody: its owner should know. Others find nobody on most days."""
     if triggers()[flow.trigger_type].one_shot:
         flow_state.alert(flow.workspace_id, "flow_empty", f"flow:{flow.id}", Text(EMPTY.msgid, flow=flow.name))
-
-
-# --- the end -----------------------------------------------------------------------------------------------
-
-
-def complete(now: datetime) -> int:
-    """Mark flows whose one moment has come and whose people have all left; returns how many. Commits."""
-    names = [name for name, trigger in triggers().items() if trigger.one_shot]
-    came = sa.exists().where(_S.flow_id == _F.id, _S.by == "time")
-    coming = sa.exists().where(_S.flow_id == _F.id, _S.done_at.is_(None))
-    inside = sa.exists().where(_E.flow_id == _F.id, _E.due_at.is_not(None))
-    through = sa.and_(_F.state == "active", _F.trigger_type.in_(names), _F.starts_at.is_(None), came, ~coming, ~inside)
-    from flowserver.services.people import usage  # it knows flows, which know this file
-
-    ended = db.session.connection().execute(sa.select(_F.id, _F.workspace_id).where(through)).all()
-    which = bulk.ids_in(_F.id, [row.id for row in ended])
-    db.session.execute(sa.update(Flow.__table__).where(which).values(state="completed", updated_at=now))
-    for row in ended:
-        with extensions.workspace(row.workspace_id):
-            usage.gone("flow", row.id)
-    db.session.commit()
-    return len(ended)

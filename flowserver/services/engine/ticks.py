@@ -27,7 +27,7 @@ def tick(now: datetime) -> None:
         if now.second % 10 == 0:
             _safely(_resumed, now)
             _safely(_missed, now)
-            _safely(starts.complete, now)
+            _safely(_completed, now)
             _safely(_coupons, now)
         if now.second == 0 and now.minute % 10 == 0:
             for look in (_lists, _signups, _orphans, _unsettled, _answers, _visits, _silence, _over):
@@ -112,6 +112,13 @@ def _resumed(now: datetime) -> None:
     f = Flow.__table__.c
     for flow_id in db.session.scalars(sa.select(f.id).where(f.state == "active", f.paused_at.is_not(None))):
         jobqueue.wake("settle", flow_id)
+
+
+def _completed(now: datetime) -> None:
+    """Flows whose one moment has come and whose people have all left."""
+    from flowserver.services.flows import moments
+
+    moments.complete(now)
 
 
 def _missed(now: datetime) -> None:

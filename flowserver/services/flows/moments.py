@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from flowserver import clock
+from flowserver import clock, extensions
 from flowserver.errors import Conflict
 from flowserver.extensions import current_workspace, db
-from flowserver.models import Flow
+from flowserver.models import Enrollment, Flow, FlowStart
 from flowserver.nodes import catalogue
 from flowserver.services.engine import flow_state, starts
+from flowserver.services.people import usage
 from flowserver.text import N_, Text
 
+_F, _S, _E = (table.__table__.c for table in (Flow, FlowStart, Enrollment))
 FIRED = N_("The date has come and the flow has started its contacts. Duplicate the flow to use another date")
 
 
@@ -68,6 +71,24 @@ def reopen(flow: Flow) -> None:
 def forget(flow: Flow) -> None:
     """Nothing starts contacts of this flow any more. The caller commits."""
     flow.starts_at = None
-    s = starts.FlowStart.__table__.c
-    end = sa.update(starts.FlowStart.__table__).where(s.flow_id == flow.id, s.done_at.is_(None))
+    end = sa.update(FlowStart.__table__).where(_S.flow_id == flow.id, _S.done_at.is_(None))
     db.session.execute(end.values(done_at=clock.now()))
+
+
+def complete(now: datetime) -> int:
+    """Mark flows whose one moment has come and whose people have all left; returns how many. Commits.
+
+    Flows that hand over to one of them show it from now on.
+    """
+    names = [name for name, trigger in catalogue.triggers().items() if trigger.one_shot]
+    came = sa.exists().where(_S.flow_id == _F.id, _S.by == "time")
+    coming = sa.exists().where(_S.flow_id == _F.id, _S.done_at.is_(None))
+    inside = sa.exists().where(_E.flow_id == _F.id, _E.due_at.is_not(None))
+    through = sa.and_(_F.state == "active", _F.trigger_type.in_(names), _F.starts_at.is_(None), came, ~coming, ~inside)
+    end = sa.update(Flow.__table__).where(through).values(state="completed", updated_at=now)
+    ended = db.session.connection().execute(end.returning(_F.id, _F.workspace_id)).all()
+    for row in ended:
+        with extensions.workspace(row.workspace_id):
+            usage.gone("flow", row.id)
+    db.session.commit()
+    return len(ended)
