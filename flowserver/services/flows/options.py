@@ -522,9 +522,14 @@ def look_up(definition: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, li
 
 def lost(definition: Mapping[str, Any]) -> dict[str, str]:
     """What a definition refers to that was deleted, switched off or is over, in words by path."""
+    unfit = {path: text for path, text in flaws(definition).items() if not isinstance(text, NotYet)}
+    return {**gone(definition), **unfit}
+
+
+def gone(definition: Mapping[str, Any]) -> dict[str, str]:
+    """What a definition refers to that was deleted, in words by path."""
     _, unknown = look_up(definition)
-    gone = {path: unknown[path][0] for *_, path in spots(definition) if path in unknown}
-    return {**gone, **{path: text for path, text in flaws(definition).items() if not isinstance(text, NotYet)}}
+    return {path: unknown[path][0] for *_, path in spots(definition) if path in unknown}
 
 
 def flaws(definition: Mapping[str, Any]) -> dict[str, Text]:

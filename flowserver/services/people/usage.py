@@ -59,7 +59,7 @@ def refuse_if_used(source: str, key: Any, name: str) -> None:
 @contextmanager
 def told(source: str, key: int) -> Iterator[None]:
     """Within the block an object changes (and is committed): live flows that use it show whether it still serves. Commits."""
-    before = flaw(source, key)
+    before = options.flaw(source, key)
     yield
     mark(source, key, before)
     db.session.commit()
@@ -67,24 +67,19 @@ def told(source: str, key: int) -> Iterator[None]:
 
 def mark(source: str, key: int, before: Text | None) -> None:
     """Write on the live flows that use an object what is wrong with it now, or take back what was (``before``)."""
-    if flaw(source, key) == before:
+    if options.flaw(source, key) == before:
         return
     ids = [use.id for use in of(source, key) if use.kind == "flow"]
     ours = Flow.broken.in_(("", str(before or "")[:300]))
     flows = sa.select(Flow, FlowVersion.definition).join(FlowVersion, FlowVersion.id == Flow.version_id)
     for flow, definition in db.session.execute(flows.where(Flow.id.in_(ids), ours)).all():
-        wrong = {**options.flaws(definition), **options.lost(definition)}
+        wrong = {**options.flaws(definition), **options.gone(definition)}
         flow.broken = str(next(iter(wrong.values()), ""))[:300]
 
 
 def gone(source: str, key: int) -> None:
     """Write on the live flows that use an object that it is there no more. The caller commits."""
     mark(source, key, None)
-
-
-def flaw(source: str, key: int) -> Text | None:
-    """Why an object cannot serve the flows that use it now, in words; ``None``: it can."""
-    return options.flaw(source, key)
 
 
 def _flows(source: str, key: Any) -> list[Use]:
