@@ -6,6 +6,7 @@ import pytest
 
 from flowserver.extensions import db
 from flowserver.models import Event, Flow
+from flowserver.nodes.triggers.field_value import FieldValue
 from flowserver.services.engine import engine, enrollment, events, flow_state, missed, ticks
 from flowserver.services.flows import flows
 
@@ -111,6 +112,37 @@ def test_a_start_that_was_undone_in_a_later_piece_ends(workspace, clock, monkeyp
         db.session.commit()
     go_on(flow, clock)
     assert [run.end_reason for run in runs()] == ["start_undone"]
+
+
+def test_an_odd_event_undoes_nothing_and_stops_nobody(workspace, clock, monkeypatch):
+    trigger = {"type": "field_value", "field": "city", "operator": "equals", "value": "Roma"}
+    flow = live(workspace, wait("w"), **trigger)
+    clock.forward(hours=1)
+    flows.pause(flow.id)
+    one = people(workspace, 1)[0]
+    for old, new in (("", "Roma"), ("Roma", "Milano")):
+        clock.forward(minutes=1)
+        events.record(one, "field_changed", subject="city", data={"old": old, "new": new})
+    db.session.commit()
+    monkeypatch.setattr(FieldValue, "revokes", lambda self, event, data: 1 / 0)
+    go_on(flow, clock)
+    assert [run.contact_id for run in runs()] == [one]
+
+
+def test_those_another_flow_handed_over_are_let_in_and_its_own_starting_point_has_no_say(workspace, clock):
+    trigger = {"type": "field_value", "field": "city", "operator": "equals", "value": "Roma"}
+    flow = live(workspace, wait("w"), **trigger)
+    clock.forward(hours=1)
+    flows.pause(flow.id)
+    one = people(workspace, 1)[0]
+    clock.forward(minutes=1)
+    events.record(one, "handed_over", subject=str(flow.id), data={"start": "flow"})
+    clock.forward(minutes=1)
+    events.record(one, "field_changed", subject="city", data={"old": "Roma", "new": "Milano"})
+    db.session.commit()
+    assert flows.would_have_started(flow) == (1, True)
+    go_on(flow, clock)
+    assert [(run.contact_id, run.end_reason) for run in runs()] == [(one, None)]
 
 
 def test_a_goal_that_was_reached_meanwhile_ends_the_run(workspace, clock):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,8 +38,8 @@ def follow(events: Sequence[Any], runs: Sequence[Any], now: datetime) -> int:
     """End the runs that these events end, of the :func:`live` ones of their contacts; how many. The caller commits.
 
     A run that waits to start is undone by what its starting point says, and one that has begun where people stay only
-    while they match; any run ends with its flow's goal or exit. The
-    event that started a run does not end it. The contacts are locked.
+    while they match; any run ends with its flow's goal or exit. The event that started a run does not end it. The
+    contacts are locked.
     """
     by_contact: dict[int, list[Any]] = defaultdict(list)
     for event in events:
@@ -70,8 +70,7 @@ def _end_of(
             continue
         fact = Fact(event.type, event.at or now, event.subject, event.data)
         begun = run.entered_at is not None
-        watched = event.type in flow.trigger.revoked_by and (not begun or flow.trigger.lasting())
-        if watched and _undoes(flow.trigger, fact, run):
+        if (not begun or flow.trigger.lasting()) and undoes(flow.trigger, fact, run.data or {}):
             return "stopped_matching" if begun else "start_undone", None, None
         goal = next((goal for goal in flow.goals if _met(goal, fact, run)), None)
         if goal is not None:
@@ -79,13 +78,14 @@ def _end_of(
     return None
 
 
-def _undoes(trigger: Any, fact: Fact, run: Any) -> bool:
-    if (run.data or {}).get("start"):  # started by a person or another flow: its own starting point has no say
+def undoes(trigger: Any, fact: Fact, data: Mapping[str, Any]) -> bool:
+    """Whether an event undoes a start that brought ``data``. An odd event undoes nothing, and the log says so."""
+    if fact.type not in trigger.revoked_by or data.get("start"):  # by a person or another flow: it has no say then
         return False
     try:
-        return bool(trigger.revokes(fact, run.data or {}))
-    except Exception as error:  # an odd event undoes nothing
-        log.error("leave.trigger_failed", trigger=trigger.name, run=run.id, exc_info=error)
+        return bool(trigger.revokes(fact, data))
+    except Exception as error:
+        log.error("leave.trigger_failed", trigger=trigger.name, exc_info=error)
         return False
 
 

@@ -6,7 +6,7 @@ What happened meanwhile stands in the events. It is gone through once more, in t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +18,7 @@ from flowserver.errors import Invalid
 from flowserver.extensions import db
 from flowserver.models import Event, Flow
 from flowserver.services.engine import engine, enrollment, events, leaving
+from flowserver.services.engine.enrollment import Matching
 
 WINDOW = 5_000  # events of all clients gone through in one transaction
 LOOKS = 10  # such pieces a page looks at
@@ -39,13 +40,13 @@ def finish(flow: Flow, let_in: bool) -> None:
         flow.missed_since = flow.missed_after = None
 
 
-def count(flow: Flow) -> tuple[int, bool]:
-    """How many contacts would have started since the pause began, and whether that is all: a page looks so far only."""
+def count(flow: Flow) -> Matching:
+    """How many contacts would have started since the pause began, as far as a page looks."""
     found: set[int] = set()
     after, newest = flow.missed_after, _newest()
     compiled = _readable(flow)
-    if after is None or compiled is None or not compiled.trigger.hears():
-        return 0, True
+    if after is None or compiled is None:
+        return Matching(0, True)
     for _ in range(LOOKS):
         if after >= newest:
             break
@@ -53,7 +54,7 @@ def count(flow: Flow) -> tuple[int, bool]:
         starts = _starts(flow, compiled, _happened(flow, after, last))
         found |= set(starts) - enrollment.barred(flow.id, compiled, list(starts), clock.now())
         after = last
-    return len(found), after >= newest
+    return Matching(len(found), after >= newest)
 
 
 def pending() -> Sequence[int]:
@@ -105,16 +106,15 @@ def _starts(flow: Flow, compiled: Compiled, happened: Sequence[Any]) -> dict[int
     trigger = compiled.trigger
     for event in happened:
         cause = starts.get(event.contact_id)
-        if cause is not None and event.type in trigger.revoked_by:
-            fact = Fact(event.type, event.at, event.subject, event.data)
-            if trigger.revokes(fact, cause.data or {}):
-                del starts[event.contact_id]
-        elif cause is None and enrollment.would_start(flow, trigger, event, event.at):
-            starts[event.contact_id] = event
+        if cause is None:
+            if enrollment.would_start(flow, trigger, event, event.at):
+                starts[event.contact_id] = event
+        elif leaving.undoes(trigger, Fact(event.type, event.at, event.subject, event.data), cause.data or {}):
+            del starts[event.contact_id]
     return starts
 
 
-def _leave(flow: Flow, happened: Sequence[Any], now: Any) -> None:
+def _leave(flow: Flow, happened: Sequence[Any], now: datetime) -> None:
     """Who came in after all leaves by what happened later: a goal reached, a start undone."""
     runs = {
         run.contact_id: run

@@ -350,9 +350,10 @@ def pause(flow_id: int, mode: str = "freeze", user_id: int | None = None, reason
     return flow
 
 
-def would_have_started(flow: Flow) -> tuple[int, bool]:
-    """How many contacts would have started since a person paused the flow, and whether that is all of them."""
-    return missed.count(flow) if flow.state == "paused" and not flow.pause_reason and not flow.closed else (0, True)
+def would_have_started(flow: Flow) -> enrollment.Matching:
+    """How many contacts would have started since a person paused the flow."""
+    by_person = flow.state == "paused" and not flow.pause_reason and not flow.closed
+    return missed.count(flow) if by_person else enrollment.Matching(0, True)
 
 
 def resume(flow_id: int, user_id: int | None = None, let_in: bool = False) -> Flow:
