@@ -63,6 +63,9 @@ def test_remarks_on_an_empty_message_say_what_is_missing_and_praise_nothing(work
     assert [str(one.text) for one in composer.remarks("sms", {"text": " "})] == ["The SMS has no text"]
     plain = composer.remarks("email", {"subject": "Hi", "body": [{"type": "text", "text": "Hello"}]})
     assert [str(one.text) for one in plain] == ["The unsubscribe link and the sender's address are added at the end"]
+    picture = {"type": "image", "url": "https://x.example/a.png", "alt": "Tea"}
+    shown = composer.remarks("email", {"subject": "Hi", "body": [picture]})
+    assert "All pictures have a text" in [str(one.text) for one in shown]
 
 
 @pytest.mark.parametrize(

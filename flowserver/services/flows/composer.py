@@ -14,7 +14,9 @@ from flowserver.domain.content_checks import Remark
 from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import current_workspace, db
 from flowserver.models import Contact, Field, User, Workspace
-from flowserver.nodes.actions.send_email import has_text
+from flowserver.nodes.actions.send_email import SendEmail, has_text
+from flowserver.nodes.actions.send_sms import SendSms
+from flowserver.nodes.base import Action
 from flowserver.services.messages import deliveries, envelopes
 from flowserver.text import N_, Text, whole
 
@@ -100,29 +102,31 @@ def remarks(sends: str, content: Mapping[str, Any]) -> list[Remark]:
 
 
 def _missing(sends: str, content: Mapping[str, Any]) -> list[Remark]:
-    """What is not written yet. The check before going live says the same, from the step."""
-    if sends == "sms":
-        return [] if str(content.get("text") or "").strip() else [Remark("fix", N_("The SMS has no text"), "text")]
-    subject = (
-        [] if str(content.get("subject") or "").strip() else [Remark("fix", N_("The e-mail has no subject"), "subject")]
-    )
-    return subject if has_text(content.get("body")) else [*subject, Remark("fix", N_("The e-mail has no text"), "body")]
+    """What is not written yet, in the words of the step that sends it."""
+    return [Remark(one.kind, one.text, one.field) for one in _STEPS[sends](dict(content)).problems([])]
+
+
+_STEPS: Mapping[str, type[Action]] = {"email": SendEmail, "sms": SendSms}
 
 
 def _in_order(content: Mapping[str, Any], found: list[Remark]) -> list[Remark]:
-    written = str(content)
     if not has_text(content.get("body")) or (found and found[0].kind == "fix" and len(found) == 1):
         return []
+    said = [str(one.text) for one in found]
     good = []
     if content.get("class", "marketing") == "marketing":
         good.append(N_("The unsubscribe link and the sender's address are added at the end"))
-    if "{{" in written and not any(
-        words in str(one.text) for one in found for words in ("Nothing is written", "stays empty")
-    ):
+    if "{{" in str(content) and not any("Nothing is written" in text or "stays empty" in text for text in said):
         good.append(N_("Every variable has a fallback"))
-    if ("'image'" in written or "<img" in written) and not any("picture" in str(one.text) for one in found):
+    if _has_picture(content.get("body")) and not any("picture" in text for text in said):
         good.append(N_("All pictures have a text"))
     return [Remark("ok", text) for text in good]
+
+
+def _has_picture(body: Any) -> bool:
+    if isinstance(body, str):
+        return "<img" in body.lower()
+    return any(isinstance(block, Mapping) and block.get("type") == "image" for block in body or ())
 
 
 def as_html(blocks: Sequence[Mapping[str, Any]]) -> str:
