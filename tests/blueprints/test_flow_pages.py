@@ -543,3 +543,4 @@ def test_a_fixed_date_says_how_many_it_is_for_and_nothing_of_entering_again(bobs
     made = flows.create({"name": "Boxes", "trigger": trigger, "steps": steps})
     page = words(bobs.get(f"{ROOT}/{made.id}/check"))
     assert "2 contacts, as things stand now" in page and "Enters again" not in page
+    assert "Enters again" not in words(bobs.get(f"{ROOT}/{made.id}/steps"))
