@@ -41,6 +41,13 @@ class Gone(FlowserverError):
     slug = "gone"
 
 
+class Unavailable(FlowserverError):
+    """A part we lean on cannot be reached just now; nothing was done."""
+
+    status = 503
+    slug = "unavailable"
+
+
 class TooLarge(FlowserverError):
     """More than we take in one go; the text names the limit."""
 

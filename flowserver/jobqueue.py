@@ -15,6 +15,9 @@ from flask import Flask, current_app
 from rq.exceptions import DuplicateJobError
 from sqlalchemy import event, orm
 
+from flowserver.errors import Unavailable
+from flowserver.text import N_
+
 log = structlog.get_logger()
 
 QUEUES = ("events", "advance", "deliver", "bulk")
@@ -24,7 +27,7 @@ _QUEUE_OF = {"match": "events", "advance": "advance", "deliver": "deliver"}  # e
 class Queue(Protocol):
     """Something that can be told "look now"."""
 
-    def ring(self, job: str, *ids: int) -> None: ...
+    def ring(self, job: str, *ids: int) -> bool: ...  # whether the bell was heard
 
 
 class RedisQueue:
@@ -34,7 +37,8 @@ class RedisQueue:
         self.connection = connection
         self.silent = False  # one line in the log when rings begin to be lost, not one for each
 
-    def ring(self, job: str, *ids: int) -> None:
+    def ring(self, job: str, *ids: int) -> bool:
+        """Ring; ``False``, and a line in the log, when Redis cannot be reached."""
         queue = rq.Queue(_QUEUE_OF.get(job, "bulk"), connection=self.connection, serializer="json")
         name = "-".join([job, *map(str, ids), str(int(time.time()))])
         try:
@@ -47,13 +51,15 @@ class RedisQueue:
                 failure_ttl=86400,
                 job_timeout=600,
             )
-            self.silent = False
         except DuplicateJobError:
-            self.silent = False
+            pass
         except redis.exceptions.RedisError as error:
             if not self.silent:
                 log.warning("bell.silent", job=job, why=type(error).__name__)
             self.silent = True
+            return False
+        self.silent = False
+        return True
 
 
 def init_app(app: Flask, queue: Queue) -> None:
@@ -64,6 +70,12 @@ def init_app(app: Flask, queue: Queue) -> None:
 def wake(job: str, *ids: int) -> None:
     """Ring for ``job`` now. Never raises: the rows are there, the clock will find them."""
     current_app.extensions["queue"].ring(job, *ids)
+
+
+def ask(job: str, *ids: int) -> None:
+    """Ring for work that stands in no row, so that no clock would find it. Raises :class:`Unavailable` when not heard."""
+    if not current_app.extensions["queue"].ring(job, *ids):
+        raise Unavailable(N_("Nothing was begun: the workers cannot be reached. Try again in a minute"))
 
 
 def wake_after_commit(session: Any, job: str, *ids: int) -> None:

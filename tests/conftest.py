@@ -99,9 +99,10 @@ class RecordingQueue:
     def __init__(self) -> None:
         self.rings: list[tuple] = []
 
-    def ring(self, job: str, *ids: int) -> None:
+    def ring(self, job: str, *ids: int) -> bool:
         if (job, *ids) not in self.rings:
             self.rings.append((job, *ids))
+        return True
 
     def drain(self, most: int = 500) -> None:
         while self.rings and most:

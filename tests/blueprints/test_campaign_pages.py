@@ -157,7 +157,7 @@ def test_opens_are_judged_again_when_the_client_wants_programs_counted(web, work
     db.session.commit()
     queue.rings.clear()
     for _ in range(2):
-        assert "are being judged again" in text_of(web.post(f"{ROOT}/{row.id}/judge", follow_redirects=True))
+        assert "are being told apart again" in text_of(web.post(f"{ROOT}/{row.id}/judge", follow_redirects=True))
     assert queue.rings == [("judge", workspace.id, row.id)] and messages()[0].opened_at is None
     queue.drain()
     db.session.expire_all()

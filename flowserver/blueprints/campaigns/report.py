@@ -102,5 +102,7 @@ def judge(campaign_id: int) -> Any:
     """Judge the opens and clicks of this campaign again, by today's rules and the client's present choice."""
     row = campaigns.get(campaign_id)
     evidence.ask_to_judge(row.id)
-    flash(_("The opens and clicks are being judged again, in the background. The numbers change as it goes on."), "ok")
+    flash(
+        _("People and programs are being told apart again, in the background. The numbers change as it goes on."), "ok"
+    )
     return redirect(url_for(".report", campaign_id=campaign_id), 303)

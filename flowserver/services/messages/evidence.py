@@ -46,8 +46,8 @@ def judge(workspace_id: int, campaign_id: int | None = None) -> int:
 
 
 def ask_to_judge(campaign_id: int) -> None:
-    """Have a job :func:`judge` a campaign of the present client. Asked twice it does no harm."""
-    jobqueue.wake("judge", extensions.current_workspace() or 0, campaign_id)
+    """Have a job :func:`judge` a campaign of the present client; twice does no harm. Raises :class:`Unavailable`."""
+    jobqueue.ask("judge", extensions.current_workspace() or 0, campaign_id)
 
 
 def judge_all() -> int:

@@ -125,8 +125,8 @@ def known_rules(entries: Sequence[Any]) -> dict[int, str]:
 
 
 def ask_to_recompute() -> None:
-    """Have a job :func:`recompute` the totals of the present client. Asked twice it does no harm."""
-    jobqueue.wake("recompute", extensions.current_workspace() or 0)
+    """Have a job :func:`recompute` the client's totals; twice does no harm. Raises :class:`Unavailable`."""
+    jobqueue.ask("recompute", extensions.current_workspace() or 0)
 
 
 def recompute(chunk: int = CHUNK) -> int:
