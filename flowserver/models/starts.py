@@ -40,7 +40,7 @@ class FlowStart(WorkspaceRow):
 
 
 class FlowStartContact(OfWorkspace, Base):
-    """Somebody who was on the list at the moment of a start, until it is their turn. The contact may be gone since."""
+    """Somebody who left the list of a start before their turn, until it comes. The contact may be gone since."""
 
     __tablename__ = "flow_start_contact"
 

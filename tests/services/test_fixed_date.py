@@ -290,14 +290,56 @@ def test_who_leaves_after_it_and_before_their_chunk_still_enters_who_joins_does_
     lists.join(list_id, [late])
     contacts.delete(gone)
     starts.work(start, chunk=2)
-    assert [run.contact_id for run in runs()] == [first, leaves, stays]
+    assert sorted(run.contact_id for run in runs()) == [first, leaves, stays]
     lists.join(list_id, [later])
     starts.work(start)
     assert len(runs()) == 3
     assert db.session.scalar(sa.select(sa.func.count()).select_from(FlowStartContact.__table__)) == 0
 
 
-def test_a_list_that_is_started_by_hand_is_frozen_as_well(workspace, clock, queue):
+def test_who_is_taken_off_by_a_step_or_with_the_list_still_enters(workspace, clock, queue):
+    stepped, kept = people(workspace, 2)
+    list_id = a_list(workspace, members=[stepped, kept])
+    flow = town.live(workspace, wait("w"), list=town.a_list(workspace, "Other"))
+    row = hand_starts.begin(flow.id, hand_starts.group(list=list_id), key="k")
+    clock.now += timedelta(seconds=2)
+    by_step = town.live(workspace, {"key": "off", "type": "leave_list", "list": list_id}, name="Off")
+    town.events.record(stepped, "contact_created")
+    db.session.commit()
+    engine.batch()
+    flows.stop(by_step.id)
+    assert lists.delete(list_id, "keep")
+    starts.work(row.id)
+    assert sorted(run.contact_id for run in runs() if run.flow_id == flow.id) == [stepped, kept]
+
+
+def test_a_stopped_flow_forgets_who_left(workspace, clock, queue):
+    (leaves,) = people(workspace, 1)
+    list_id = a_list(workspace, members=[leaves])
+    flow = town.live(workspace, wait("w"))
+    row = hand_starts.begin(flow.id, hand_starts.group(list=list_id), key="k")
+    clock.now += timedelta(seconds=2)
+    lists.leave(list_id, [leaves])
+    flows.stop(flow.id)
+    assert starts.work(row.id) == 0 and runs() == []
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(FlowStartContact.__table__)) == 0
+
+
+def test_nobody_is_written_down_who_was_not_on_the_list_or_has_had_their_turn(workspace, clock, queue):
+    first, second, late = people(workspace, 3)
+    list_id = a_list(workspace, members=[first, second])
+    flow = town.live(workspace, wait("w"))
+    row = hand_starts.begin(flow.id, hand_starts.group(list=list_id), key="k")
+    starts.work(row.id, seconds=0, chunk=1)
+    clock.now += timedelta(seconds=2)
+    lists.join(list_id, [late])
+    lists.leave(list_id, [first, late])
+    assert db.session.scalar(sa.select(sa.func.count()).select_from(FlowStartContact.__table__)) == 0
+    starts.work(row.id)
+    assert [run.contact_id for run in runs()] == [first, second]
+
+
+def test_who_leaves_a_list_that_is_started_by_hand_still_enters(workspace, clock, queue):
     leaves, stays, late = people(workspace, 3)
     list_id = a_list(workspace, members=[leaves, stays])
     flow = town.live(workspace, wait("w"))
@@ -306,7 +348,7 @@ def test_a_list_that_is_started_by_hand_is_frozen_as_well(workspace, clock, queu
     lists.leave(list_id, [leaves])
     lists.join(list_id, [late])
     starts.work(row.id)
-    assert [run.contact_id for run in runs()] == [leaves, stays]
+    assert sorted(run.contact_id for run in runs()) == [leaves, stays]
     assert hand_starts.begin(flow.id, hand_starts.group(list=list_id), key="k").id == row.id
 
 

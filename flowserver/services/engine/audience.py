@@ -16,7 +16,7 @@ from sqlalchemy.sql.functions import GenericFunction
 from flowserver import clock, extensions
 from flowserver.errors import NotFound
 from flowserver.extensions import db
-from flowserver.models import Contact, ContactTag, FlowStartContact, Membership, Message, Tag
+from flowserver.models import Contact, ContactTag, Membership, Message, Tag
 from flowserver.models.base import Json
 from flowserver.services.engine import bulk, field_audience
 
@@ -24,7 +24,7 @@ WINDOW = 20_000  # contacts looked at in one go, where most of them do not match
 SILENT = timedelta(hours=72)  # without a final report an SMS counts as not delivered after so long
 AT_ONCE = 1000  # contacts whom a segment is asked about in one go
 
-_C, _M, _T, _Z = (table.__table__.c for table in (Contact, Membership, ContactTag, FlowStartContact))
+_C, _M, _T = (table.__table__.c for table in (Contact, Membership, ContactTag))
 
 
 class json_object(GenericFunction[Any]):
@@ -97,10 +97,7 @@ def _list(list_id: int, workspace_id: int) -> sa.Select[Any]:
 
 
 def _members(value: Mapping[str, Any], workspace_id: int) -> sa.Select[Any]:
-    """``{list, until}``: who is on a list and was so at a moment; with ``frozen``, the id of a start: who was then."""
-    if "frozen" in value:
-        frozen = sa.select(_Z.contact_id.label("id")).join(Contact.__table__, _C.id == _Z.contact_id)
-        return frozen.where(_Z.start_id == value["frozen"], _C.workspace_id == workspace_id)
+    """``{list, until}``: who is on a list and was so at a moment."""
     return _list(value["list"], workspace_id).where(_M.joined_at <= datetime.fromisoformat(value["until"]))
 
 

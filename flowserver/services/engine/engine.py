@@ -26,7 +26,7 @@ from flowserver.errors import Invalid
 from flowserver.extensions import db
 from flowserver.models import Contact as ContactRow
 from flowserver.models import ContactTag, Decision, Enrollment, Membership, Tag
-from flowserver.services.engine import bulk, flow_state
+from flowserver.services.engine import bulk, flow_state, leavers
 from flowserver.services.engine.facts import Facts
 from flowserver.services.engine.versions import compiled
 
@@ -347,18 +347,24 @@ def _write_lists(connection: sa.Connection, now: datetime, wishes: ctx.Wishes) -
     joined = [(list_id, contact, workspace, now) for (workspace, contact, list_id), on in wishes.lists.items() if on]
     left = [(list_id, contact) for (_, contact, list_id), on in wishes.lists.items() if not on]
     bulk.insert_new(connection, "membership", columns, joined)
+    if left:
+        leavers.note(_grouped(left))
     _remove(connection, now, Membership.__table__, "list_id", left)
 
 
 def _remove(connection: sa.Connection, now: datetime, table: Any, column: str, pairs: list[tuple[int, int]]) -> None:
     """Delete links (a tag or list with its contacts), one statement a tag or list; their contacts have changed."""
-    groups: dict[int, list[int]] = defaultdict(list)
-    for key, contact in pairs:
-        groups[key].append(contact)
-    for key, contacts in groups.items():
+    for key, contacts in _grouped(pairs).items():
         connection.execute(table.delete().where(table.c[column] == key, bulk.ids_in(table.c.contact_id, contacts)))
         changed = ContactRow.__table__.update().where(bulk.ids_in(_C.id, contacts))
         connection.execute(changed.values(updated_at=now))
+
+
+def _grouped(pairs: list[tuple[int, int]]) -> dict[int, list[int]]:
+    groups: dict[int, list[int]] = defaultdict(list)
+    for key, contact in pairs:
+        groups[key].append(contact)
+    return groups
 
 
 def _ring(wishes: ctx.Wishes) -> None:

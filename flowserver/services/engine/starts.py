@@ -8,7 +8,7 @@ the keys of rows and runs make a second clock or a second job harmless.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -20,9 +20,9 @@ import structlog
 from flowserver import clock, jobqueue
 from flowserver.errors import Invalid
 from flowserver.extensions import db
-from flowserver.models import Enrollment, Flow, FlowStart, FlowStartContact, Workspace
+from flowserver.models import Flow, FlowStart, Workspace
 from flowserver.nodes.catalogue import triggers
-from flowserver.services.engine import audience, bulk, enrollment, flow_state
+from flowserver.services.engine import audience, bulk, enrollment, flow_state, leavers
 from flowserver.services.engine.versions import compiled
 from flowserver.text import N_, Text
 
@@ -32,8 +32,9 @@ LATEST = timedelta(hours=24)  # a moment found later than this is missed
 MOST_MOMENTS = 1000  # looked at in one go
 TURN = 20.0  # seconds of one job
 CHUNK, LEAST, MOST = 5000, 1000, 20_000
+LAST = 2**62  # above every id
 SHORT = 0.05  # seconds a chunk may hold SQLite's write lock
-_F, _S, _E, _W, _Z = (table.__table__.c for table in (Flow, FlowStart, Enrollment, Workspace, FlowStartContact))
+_F, _S, _W = (table.__table__.c for table in (Flow, FlowStart, Workspace))
 
 MISSED = N_("“%(flow)s” should have started on %(when)s, but nobody looked after it then. Nobody was started.")
 EMPTY = N_("“%(flow)s” has started, but there was nobody to start.")
@@ -100,28 +101,10 @@ def fire(flow_id: int) -> int:
     words = _missed(flow, late[-1], zone) if late else None
     broken = {"broken": words[:300]} if words and following is None else {}
     db.session.execute(sa.update(Flow.__table__).where(_F.id == flow_id).values(starts_at=following, **done, **broken))
-    for start in db.session.execute(sa.select(_S.id, _S.rule).where(_S.flow_id == flow_id, _S.done_at.is_(None))).all():
-        freeze(start.id, flow.workspace_id, start.rule)
-        jobqueue.wake_after_commit(db.session, "start", start.id)
+    for start_id in db.session.scalars(sa.select(_S.id).where(_S.flow_id == flow_id, _S.done_at.is_(None))):
+        jobqueue.wake_after_commit(db.session, "start", start_id)
     db.session.commit()
     return len(crowds)
-
-
-def freeze(start_id: int, workspace_id: int, rule: Mapping[str, Any]) -> None:
-    """Write down who is on the list of a start now: they start though they leave before it is their turn.
-
-    One statement, whatever the list holds. Other rules, and one that is frozen, are left alone. The caller commits.
-    """
-    value = rule.get("members")
-    if not isinstance(value, Mapping) or "frozen" in value:
-        return
-    people = audience.people(rule, workspace_id).subquery()
-    rows = sa.select(sa.literal(start_id), people.c.id, sa.literal(workspace_id))
-    columns = ("start_id", "contact_id", "workspace_id")
-    connection = db.session.connection()
-    connection.execute(sa.insert(FlowStartContact.__table__).from_select(columns, rows))
-    frozen = {"members": {**value, "frozen": start_id}}
-    connection.execute(sa.update(FlowStart.__table__).where(_S.id == start_id).values(rule=frozen))
 
 
 def _moments(
@@ -205,16 +188,19 @@ def _let_in(start_id: int, flow_id: int, chunk: int) -> _Done | None:
     flow = SimpleNamespace(id=flow_id, **{name: getattr(start, f"flow_{name}") for name in _WANTED})
     began, now, count = time.monotonic(), clock.now(), 0
     people, last = audience.part(start.rule, flow.workspace_id, start.after, chunk)
+    data = None if start.by == "time" else {"start": "hand"}
     if last is not None:
-        data = None if start.by == "time" else {"start": "hand"}
         crowd = enrollment.Crowd(people, start.after, last, start.key, start.at, data=data)
         count = enrollment.enroll_crowd(flow, compiled(flow.version_id), crowd, now)
-    worked = _Z.contact_id <= last if last is not None else sa.true()
-    connection.execute(sa.delete(FlowStartContact.__table__).where(_Z.start_id == start_id, worked))
+    gone = leavers.people(start_id, last)  # asked after the list: who leaves at this very moment is on one of them
+    if connection.scalar(sa.select(gone.exists())):
+        crowd = enrollment.Crowd(gone, 0, LAST if last is None else last, start.key, start.at, data=data)
+        count += enrollment.enroll_crowd(flow, compiled(flow.version_id), crowd, now)
+        leavers.forget(start_id, last)
     came = {"after": last} if last is not None else {"done_at": now}
     entered = {"entered": start.entered + count}
     db.session.execute(sa.update(FlowStart.__table__).where(_S.id == start_id).values(**came, **entered))
-    if last is None and start.by == "time" and not start.entered:
+    if last is None and start.by == "time" and not start.entered + count:
         _nobody(flow)
     jobqueue.wake_after_commit(db.session, "advance")
     db.session.commit()

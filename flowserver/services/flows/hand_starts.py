@@ -146,7 +146,6 @@ def begin(
             raise
         return _same(again, rule)
     start_id = row.id
-    starts.freeze(start_id, flow.workspace_id, rule)
     jobqueue.wake_after_commit(db.session, "start", start_id)
     db.session.commit()
     if "contacts" in rule:
@@ -162,9 +161,7 @@ def _same(row: FlowStart, rule: Mapping[str, Any]) -> FlowStart:
 
 def _timeless(rule: Mapping[str, Any]) -> Any:
     kind, value = next(iter(rule.items()))
-    return kind, {k: v for k, v in value.items() if k not in ("until", "frozen")} if isinstance(
-        value, Mapping
-    ) else value
+    return kind, {k: v for k, v in value.items() if k != "until"} if isinstance(value, Mapping) else value
 
 
 # --- what was started --------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from flowserver.errors import Conflict
 from flowserver.extensions import current_workspace, db
 from flowserver.models import Enrollment, Flow, FlowStart
 from flowserver.nodes import catalogue
-from flowserver.services.engine import flow_state, starts
+from flowserver.services.engine import flow_state, leavers, starts
 from flowserver.services.people import usage
 from flowserver.text import N_, Text
 
@@ -71,8 +71,9 @@ def reopen(flow: Flow) -> None:
 def forget(flow: Flow) -> None:
     """Nothing starts contacts of this flow any more. The caller commits."""
     flow.starts_at = None
-    end = sa.update(FlowStart.__table__).where(_S.flow_id == flow.id, _S.done_at.is_(None))
-    db.session.execute(end.values(done_at=clock.now()))
+    end = sa.update(FlowStart.__table__).where(_S.flow_id == flow.id, _S.done_at.is_(None)).values(done_at=clock.now())
+    for start_id in db.session.connection().scalars(end.returning(_S.id)).all():
+        leavers.forget(start_id, None)
 
 
 def complete(now: datetime) -> int:

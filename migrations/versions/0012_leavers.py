@@ -1,4 +1,4 @@
-"""Who was on the list at the moment when a flow starts everybody on it"""
+"""Who leaves a list while a flow is starting everybody on it"""
 
 import sqlalchemy as sa
 from alembic import op
