@@ -19,7 +19,7 @@ from flowserver.bench.figures import Row, in_turn, rates
 from flowserver.bench.ground import Ground
 from flowserver.config import read
 from flowserver.extensions import db
-from flowserver.models import ContactList, Enrollment, FlowStart, Membership
+from flowserver.models import ContactList, Enrollment, FlowStart, FlowStartContact, Membership
 from flowserver.services.engine import starts
 
 GOAL, FEW = 0.5, 10_000
@@ -63,8 +63,12 @@ def a_list(many: int) -> tuple[int, int]:
 
 def clear() -> None:
     """Nobody is in the flow any more."""
-    for table in (Enrollment.__table__, FlowStart.__table__):
-        db.session.execute(sa.text(f"TRUNCATE {table.name}") if world.is_postgres() else table.delete())
+    tables = (Enrollment.__table__, FlowStartContact.__table__, FlowStart.__table__)
+    if world.is_postgres():
+        db.session.execute(sa.text(f"TRUNCATE {', '.join(table.name for table in tables)}"))
+    else:
+        for table in tables:
+            db.session.execute(table.delete())
     world.settle()
 
 

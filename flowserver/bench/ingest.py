@@ -1,6 +1,6 @@
 """Events posted over HTTP, against a bare Flask view that commits one INSERT under the same server.
 
-Both sides are processes of their own behind waitress with eight threads, driven by sixteen kept connections. The
+Both sides are processes of their own behind waitress with sixteen threads, driven by sixteen kept connections. The
 product checks the key, reads and validates the event, finds its contact, asks which flows listen, and commits; the bare
 view parses JSON and inserts the row into the same table. The limit on requests is off: nobody may post that fast.
 
