@@ -439,7 +439,7 @@ def test_people_skipped_at_sending_are_none_of_the_three(workspace, clock):
 def test_a_contact_without_a_number_has_no_event(workspace, clock):
     row, written = planned(workspace, channel="sms", phone=None)
     flow = go_live(row, "not_delivered", wait={"minutes": 0})
-    assert [message.state for message in written] in ([], ["skipped", "skipped"])
+    assert [(message.state, message.reason) for message in written] == [("skipped", "no_phone")] * 2
     clock.forward(hours=100)
     silence.tell()
     enrollment.enroll_existing(flow.id)
