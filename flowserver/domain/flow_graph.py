@@ -39,10 +39,10 @@ def before(flow: Compiled, key: str) -> list[Step]:
     return [step for step in flow.steps.values() if step.key in found]
 
 
-def reached(flow: Compiled) -> set[str]:
-    """The steps somebody can come to."""
+def reached(flow: Compiled, start: str | None = None) -> set[str]:
+    """The steps somebody can come to from ``start``, that one included; from the beginning where it is left out."""
     found: set[str] = set()
-    todo = [flow.first] if flow.first else []
+    todo = [key for key in (start or flow.first,) if key]
     while todo:
         key = todo.pop()
         if key in found:

@@ -15,7 +15,7 @@ from flowserver.models.accounts import (
 from flowserver.models.api import Idempotency
 from flowserver.models.campaigns import Campaign
 from flowserver.models.coupons import Coupon, CouponCampaign, CouponRedemption
-from flowserver.models.flows import Decision, Enrollment, Event, Flow, FlowEdit, FlowVersion
+from flowserver.models.flows import Decision, Enrollment, Event, Flow, FlowEdit, FlowMove, FlowVersion
 from flowserver.models.loyalty import Card, CardReward, Movement, Programme, Reward
 from flowserver.models.messages import Engagement, Lease, Message, RateWindow, Worker
 from flowserver.models.people import (
@@ -66,6 +66,7 @@ __all__ = [
     "Field",
     "Flow",
     "FlowEdit",
+    "FlowMove",
     "FlowStart",
     "FlowStartContact",
     "FlowVersion",

@@ -67,6 +67,28 @@ class FlowVersion(WorkspaceRow):
     number: Mapped[int]
     definition: Mapped[Dict]
     published_by: Mapped[int | None] = mapped_column(BigId)
+    replaced_id: Mapped[int | None] = mapped_column(BigId)  # the version that was live before; None: the first one
+    undone_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # the one before is live again
+
+
+class FlowMove(OfWorkspace, Base):
+    """Where somebody inside stood when a version took them along: what undoing it puts back. Kept for the newest only.
+
+    ``landed`` is the step they came to; ``None``: they left.
+    """
+
+    __tablename__ = "flow_move"
+
+    version_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    enrollment_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    workspace_id: Mapped[int] = mapped_column(BigId)
+    from_version_id: Mapped[int] = mapped_column(BigId)
+    step: Mapped[str] = mapped_column(sa.String(60))
+    landed: Mapped[str | None] = mapped_column(sa.String(60))
+    parked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    awaits: Mapped[str | None] = mapped_column(sa.String(120))
+    due_at: Mapped[Instant]
+    due_kind: Mapped[str] = mapped_column(sa.String(8))
 
 
 class FlowEdit(WorkspaceRow):

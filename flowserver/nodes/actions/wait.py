@@ -106,18 +106,17 @@ class Wait(Action):
             return {"kind": next((k for k in ("date", "weekday") if k in until), "time"), **until}
 
     def execute(self, batch: Sequence[Item], ctx: Context) -> Sequence[Outcome]:
-        if "for" in self.settings:
-            until, absolute = ctx.now + span(self.settings["for"]), False
-        else:
-            until, absolute = self.moment(ctx.now, ctx.zone), True
+        until, absolute = self.ends(ctx.now, ctx.zone), "until" in self.settings
         outcome: Outcome = Park(until, absolute=absolute) if until > ctx.now else Go()
         return [outcome] * len(batch)
 
     def resume(self, batch: Sequence[Item], ctx: Context) -> Sequence[Outcome]:
         return [Go()] * len(batch)
 
-    def moment(self, now: datetime, zone: ZoneInfo) -> datetime:
-        """When a wait "until" that begins ``now`` ends, UTC."""
+    def ends(self, now: datetime, zone: ZoneInfo) -> datetime:
+        """When a wait that begins ``now`` ends, UTC."""
+        if "for" in self.settings:
+            return now + span(self.settings["for"])
         until = self.settings["until"]
         at = localtime.parse_time(until["time"])
         if "date" in until:

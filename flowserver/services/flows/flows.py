@@ -15,7 +15,7 @@ from flowserver.errors import Broken, Conflict, Invalid, NotFound
 from flowserver.extensions import current_workspace, db
 from flowserver.models import Enrollment, Flow, FlowEdit, FlowVersion, User
 from flowserver.services.engine import enrollment, flow_state, missed, starts
-from flowserver.services.flows import checks, moments, options
+from flowserver.services.flows import checks, moments, moving, options
 from flowserver.services.messages import deliveries
 from flowserver.services.people import usage
 from flowserver.text import N_, Text
@@ -257,11 +257,16 @@ def _going_on(flow: Flow, user_id: int | None, what: str, key: str | None, now: 
 # --- going live and after --------------------------------------------------------------------------------
 
 
-def publish(flow_id: int, user_id: int | None = None, include_existing: bool | None = None) -> FlowVersion:
+def publish(
+    flow_id: int,
+    user_id: int | None = None,
+    include_existing: bool | None = None,
+    people: moving.Choice | None = None,
+) -> FlowVersion:
     """Make the draft the live version, and the flow live the first time.
 
     ``include_existing``: let in those who already match, at the first going live only; ``None`` leaves it to the
-    definition. People inside finish the version they entered. Raises :class:`Invalid` with every problem that must
+    definition. ``people``: what becomes of those inside; ``None`` is what :func:`moving.usual` says. Raises :class:`Invalid` with every problem that must
     be fixed by path, :class:`Broken` when one of them is an object that was deleted or switched off, :class:`Conflict`
     when the flow is stopped or the draft is live already.
     """
@@ -282,10 +287,13 @@ def publish(flow_id: int, user_id: int | None = None, include_existing: bool | N
     ) + 1
     version = FlowVersion(
         workspace_id=flow.workspace_id, flow_id=flow.id, number=number, definition=draft, published_by=user_id,
-        created_at=clock.now(),
+        created_at=clock.now(), replaced_id=flow.version_id,
     )  # fmt: skip
     db.session.add(version)
     db.session.flush()
+    replaced = live_version(flow)
+    if replaced is not None:
+        moving.take_along(flow, version, people or moving.Choice(moving.usual(replaced.definition, draft)))
     if flow.broken:
         flow_state.resolve_alerts(flow.workspace_id, f"flow:{flow.id}")
     flow.draft, flow.version_id, flow.draft_changed, flow.broken = draft, version.id, False, ""
@@ -298,6 +306,31 @@ def publish(flow_id: int, user_id: int | None = None, include_existing: bool | N
     starts.schedule(flow, version.created_at)
     db.session.commit()
     return version
+
+
+def undo_publish(flow_id: int, user_id: int | None = None) -> tuple[FlowVersion, int]:
+    """Make the version before the live one live again; the draft stays as it is.
+
+    Those who were taken along and have not walked on stand where they stood; everybody else finishes the version they
+    are in. Returns the version and how many were put back. Raises :class:`Conflict` when there is none, when the flow
+    is stopped, or when the version cannot go live any more.
+    """
+    flow = get(flow_id, lock=True)
+    version = live_version(flow)
+    if flow.state in FINAL or flow.archived_at:
+        raise Conflict(N_("This flow has been stopped for good. Duplicate it to use it again"))
+    before = db.session.get(FlowVersion, version.replaced_id) if version and version.replaced_id else None
+    if version is None or before is None:
+        raise Conflict(N_("There is no version before this one"))
+    moments.refuse_change(flow, before.definition["trigger"])
+    if any(one.kind == "fix" for one in checks.findings(before.definition, flow)):
+        raise Conflict(Text("Version %(n)s cannot go live again: something it needs is gone", n=before.number))
+    put_back = moving.put_back(version)
+    version.undone_at = flow.updated_at = clock.now()
+    flow.version_id, flow.draft_changed = before.id, _but_name(before.definition) != _but_name(flow.draft)
+    starts.schedule(flow, version.undone_at)
+    db.session.commit()
+    return before, put_back
 
 
 def _refuse(flow: Flow, draft: Mapping[str, Any], problems: Sequence[Any]) -> NoReturn:
