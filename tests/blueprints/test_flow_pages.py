@@ -9,8 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from flowserver.models import ContactList, Flow
+from flowserver.services.engine import engine
 from flowserver.services.flows import flows
 from flowserver.services.people import fields, intake
+from tests.services.town import join, people
 
 ROOT = "/c/caffe-lume/flows"
 
@@ -544,3 +546,44 @@ def test_a_fixed_date_says_how_many_it_is_for_and_nothing_of_entering_again(bobs
     page = words(bobs.get(f"{ROOT}/{made.id}/check"))
     assert "2 contacts, as things stand now" in page and "Enters again" not in page
     assert "Enters again" not in words(bobs.get(f"{ROOT}/{made.id}/steps"))
+
+
+# --- those inside when the next version goes live -----------------------------------------------------------
+
+
+@pytest.fixture
+def inside(bobs, flow, workspace, newsletter):
+    """A live flow in which two contacts wait, and a draft that differs."""
+    definition = {**flow.draft, "steps": [{"key": "w", "type": "wait", "for": {"days": 3}}, TAG]}
+    definition["trigger"] = {**definition["trigger"], "wait": {"minutes": 0}}
+    flows.save_draft(flow.id, definition, flow.draft_number)
+    flows.publish(flow.id)
+    join(newsletter.id, people(workspace, 2))
+    engine.advance()
+    flows.save_draft(flow.id, {**definition, "steps": [TAG]}, flow.draft_number)
+    return flow
+
+
+TAG = {"key": "t", "type": "add_tag", "tag": "welcomed"}
+
+
+def test_going_live_again_asks_about_those_inside_and_tells_what_they_would_see(bobs, inside):
+    page = words(bobs.get(f"{ROOT}/{inside.id}/check"))
+    assert "What about the 2 contacts inside version 1?" in page
+    assert "All of them have a place there." in page and "Go on with step 1: " in page
+
+
+def test_they_are_moved_and_going_back_is_one_button(bobs, inside, db):
+    answer = words(follow(bobs, f"{ROOT}/{inside.id}/check", people="move"))
+    assert "Live with version 2." in answer
+    history = words(bobs.get(f"{ROOT}/{inside.id}/history"))
+    assert "Go back to version 1" in history
+    back = words(follow(bobs, f"{ROOT}/{inside.id}/undo"))
+    assert "Version 1 is live again. 2 contacts stand where they stood." in back and "Undone" in back
+
+
+def test_a_choice_for_one_step_stays_chosen_when_something_is_wrong(bobs, inside):
+    answer = bobs.post(f"{ROOT}/{inside.id}/check", data={"people": "leave", "people_at-w": "jump"})
+    page = answer.get_data(as_text=True)
+    assert answer.status_code == 422 and "Choose finish, move or leave" in words(answer)
+    assert re.search(r'value="leave"[^>]* checked', page)

@@ -267,13 +267,20 @@ def test_in_a_paused_flow_they_stay_held_and_are_moved_all_the_same(welcome, clo
 def test_every_move_stands_in_the_history_of_the_contact(welcome):
     flow = welcome(wait("w"), mail("m"))
     flow.next(wait("w"), mail("m", "New"))
-    assert ledger()[-1][1:] == ("w", 1, ledger()[-1][3], "moved", "new_version", '{"from":1}')
+    assert ledger()[-1][1:] == ("w", 1, ledger()[-1][3], "moved", "new_version", '{"from":1,"to":2}')
+    flows.undo_publish(flow.id)
+    assert ledger()[-1][4:] == ("moved", "version_undone", '{"from":2,"to":1}')
 
 
-@pytest.mark.parametrize("choice", [("jump", {}), ("move", {"w": "jump"})])
-def test_a_choice_that_is_none_is_refused(choice):
-    with pytest.raises(Invalid):
-        moving.checked(*choice)
+@pytest.mark.parametrize(
+    ("all", "steps", "path"),
+    [("jump", {}, "people"), ("move", {"w": "jump"}, "people_at.w"), ("move", {"never": "move"}, "people_at.never")],
+)
+def test_a_choice_that_is_none_is_refused(welcome, all, steps, path):
+    flow = welcome(wait("w"), mail("m"))
+    with pytest.raises(Invalid) as refused:
+        moving.checked(flows.get(flow.id), all, steps)
+    assert path in refused.value.messages
 
 
 # --- going back ------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from flowserver.blueprints.api.schemas import flows as schemas
 from flowserver.blueprints.say import say
 from flowserver.domain import flowtext
 from flowserver.errors import Invalid
-from flowserver.services.flows import checks, flows, hand_starts, recipes
+from flowserver.services.flows import checks, flows, hand_starts, moving, recipes
 from flowserver.services.people import browse
 from flowserver.text import N_
 
@@ -210,11 +210,13 @@ def delete_flow(flow_id: int) -> None:
         "findings": [{"kind": "fix", "path": "steps[1].else[0].text", "text": "Write the text of the SMS"}],
         "would_start": 311,
         "would_start_complete": True,
+        "people": "finish",
+        "inside": [{"version": 3, "step": "wait-1", "contacts": 395, "to": "wait-1", "again": 0, "at_once": 12}],
     },
     tagged=True,
 )
 def check_flow(flow_id: int) -> Any:
-    """Check whether a draft is ready to go live, and how many contacts already match."""
+    """Check whether a draft is ready to go live, how many contacts already match, and what it means for those inside."""
     flow = flows.get(flow_id)
     findings = [
         {"kind": found.kind, "path": path, "text": str(say(text))}
@@ -225,14 +227,22 @@ def check_flow(flow_id: int) -> Any:
     ready = all(found["kind"] != "fix" for found in findings)
     found = flows.would_start(flow)
     counted = {"would_start": found and found.contacts, "would_start_complete": found is None or found.complete}
-    return {"ready": ready, "findings": findings, **counted}
+    impact = moving.impact(flow)
+    inside = [_inside(group) for group in reversed(impact.groups)]
+    return {"ready": ready, "findings": findings, **counted, "people": impact.usual, "inside": inside}
+
+
+def _inside(group: moving.Group) -> dict[str, Any]:
+    landing = group.landing
+    where = {"version": group.version.number, "step": landing.key, "contacts": group.contacts}
+    return {**where, "to": landing.step, "again": group.again, "at_once": group.at_once}
 
 
 @resource.writes(
     "POST",
     f"{ONE}/publish",
     takes=schemas.PublishIn,
-    body_example={"include_existing": False},
+    body_example={"people": "move", "people_at": {"wait-1": "finish"}},
     shows=schemas.Flow,
     example=EXAMPLE,
     tagged=True,
@@ -241,11 +251,24 @@ def check_flow(flow_id: int) -> Any:
 def publish_flow(flow_id: int, body: Mapping[str, Any]) -> Any:
     """Publish a flow: its draft becomes the live version.
 
-    The first time the flow goes live. People inside finish the version they entered. What must be fixed first is
-    answered with 422 by path; 409, by path too, when something it refers to was deleted, switched off or is over, and
+    The first time the flow goes live. Later `people` says what becomes of those inside; whoever would come to a step a
+    second time finishes the version entered in any case. What must be fixed first is answered with 422 by path; 409, by path too, when something it refers to was deleted, switched off or is over, and
     when the draft is live already or the flow was stopped.
     """
-    flows.publish(flow_id, include_existing=body.get("include_existing"))
+    people = moving.checked(flows.get(flow_id), body.get("people") or "", body.get("people_at") or {})
+    flows.publish(flow_id, include_existing=body.get("include_existing"), people=people)
+    return one(flow_id)
+
+
+@resource.writes("POST", f"{ONE}/undo-publish", shows=schemas.Flow, example=EXAMPLE, tagged=True)
+def undo_publish(flow_id: int) -> Any:
+    """Make the version before the live one live again.
+
+    Contacts who were moved and have not walked on stand where they stood, and who left because of it come back; all
+    others finish the version they are in. The draft stays as it is. 409 when there is no version before, when the flow
+    was stopped, or when something the version needs is gone.
+    """
+    flows.undo_publish(flow_id)
     return one(flow_id)
 
 
@@ -367,7 +390,7 @@ def get_start(flow_id: int, start_id: int) -> Any:
     query=paging.PageQuery,
     shows=schemas.VersionPage,
     example={
-        "data": [{"number": 1, "live": True, "inside": 12, "created_at": "2026-05-04T09:05:00Z"}],
+        "data": [{"number": 1, "live": True, "inside": 12, "undone_at": None, "created_at": "2026-05-04T09:05:00Z"}],
         "next": None,
     },
 )
@@ -382,6 +405,7 @@ def list_versions(flow_id: int, query: Mapping[str, Any]) -> Any:
             "number": row.number,
             "live": row.id == flow.version_id,
             "inside": inside.get(row.id, 0),
+            "undone_at": row.undone_at,
             "created_at": row.created_at,
         },
     )

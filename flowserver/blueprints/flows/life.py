@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import wtforms
@@ -12,6 +12,7 @@ from flask_babel import ngettext
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
+from flowserver.blueprints.flows import taking_along
 from flowserver.blueprints.flows.forms import put_errors
 from flowserver.domain.localtime import WEEKDAYS
 from flowserver.errors import Invalid
@@ -106,9 +107,12 @@ def check(flow_id: int) -> str | Response | tuple[str, int]:
     existing = "existing" in request.form if flow.activated_at is None else None
     found = flows.would_start(flow) if existing else None
     try:
-        version = flows.publish(flow.id, current_user.id, existing)
+        version = flows.publish(flow.id, current_user.id, existing, taking_along.chosen(flow, request.form))
     except Invalid as error:
-        return _check_page(flows.get(flow_id), refused=True), error.status
+        wrong = [
+            text for path, texts in error.messages.items() if path.startswith(taking_along.FIELD) for text in texts
+        ]
+        return _check_page(flows.get(flow_id), refused=True, wrong=wrong[:1]), error.status
     if found is not None and not found.complete:
         flash(_("Live with version %(version)s. Everybody who matches starts now.", version=version.number), "ok")
     elif found is not None and found.contacts:
@@ -126,7 +130,7 @@ def check(flow_id: int) -> str | Response | tuple[str, int]:
     return redirect(url_for("flow_report.report", flow_id=flow_id), 303)
 
 
-def _check_page(flow: Any, refused: bool = False) -> str:
+def _check_page(flow: Any, refused: bool = False, wrong: Sequence[Any] = ()) -> str:
     findings = checks.findings(flow.draft, flow)
     laid = outline.outline(flow.draft, findings)
     sends = [card for card in laid.every() if card.node.sends]
@@ -137,9 +141,10 @@ def _check_page(flow: Any, refused: bool = False) -> str:
         outline=laid,
         live=live,
         refused=refused,
+        wrong=wrong,
         emails=[card for card in sends if card.node.sends == "email"],
         sms=[card for card in sends if card.node.sends == "sms"],
-        inside=flows.people_inside(flow.id) if live else {},
+        people=taking_along.question(flow, live, laid, request.form) if live and flow.draft_changed else None,
         goals=outline.goals(flow.draft, laid.names),
         meant=flows.meant_now(flow) if not laid.to_fix() else None,
         existing=flows.would_start(flow) if flow.activated_at is None and not laid.to_fix() else None,
@@ -250,6 +255,18 @@ def archive(flow_id: int) -> Response:
         "ok",
     )
     return _back(flow_id)
+
+
+@bp.post("/undo")
+def undo_publish(flow_id: int) -> Response:
+    """Make the version before the live one live again."""
+    version, count = flows.undo_publish(flow_id, current_user.id)
+    live = _("Version %(n)s is live again.", n=version.number)
+    back = ngettext(
+        "%(num)s contact stands where it stood.", "%(num)s contacts stand where they stood.", count
+    )  # fmt: skip
+    flash(f"{live} {back}" if count else live, "ok")
+    return redirect(url_for("flows.history", flow_id=flow_id), 303)
 
 
 @bp.post("/duplicate")

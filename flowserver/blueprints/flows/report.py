@@ -39,6 +39,7 @@ REASONS = {  # why a message was not sent, or why somebody left
     "failed": N_("A step failed"),
     "not_sent": N_("A message could not be sent"),
     "step_removed": N_("The step was removed"),
+    "new_version": N_("Taken out by the next version"),
     "no_longer_matches": N_("No longer matched at the start"),
     "contact_deleted": N_("The contact was deleted"),
     "skipped": N_("Skipped"),

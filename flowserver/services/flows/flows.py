@@ -261,12 +261,12 @@ def publish(
     flow_id: int,
     user_id: int | None = None,
     include_existing: bool | None = None,
-    people: moving.Choice | None = None,
+    people: moving.Choice = moving.USUAL,
 ) -> FlowVersion:
     """Make the draft the live version, and the flow live the first time.
 
     ``include_existing``: let in those who already match, at the first going live only; ``None`` leaves it to the
-    definition. ``people``: what becomes of those inside; ``None`` is what :func:`moving.usual` says. Raises :class:`Invalid` with every problem that must
+    definition. ``people``: what becomes of those inside. Raises :class:`Invalid` with every problem that must
     be fixed by path, :class:`Broken` when one of them is an object that was deleted or switched off, :class:`Conflict`
     when the flow is stopped or the draft is live already.
     """
@@ -293,7 +293,7 @@ def publish(
     db.session.flush()
     replaced = live_version(flow)
     if replaced is not None:
-        moving.take_along(flow, version, people or moving.Choice(moving.usual(replaced.definition, draft)))
+        moving.take_along(flow, version, replaced, people)
     if flow.broken:
         flow_state.resolve_alerts(flow.workspace_id, f"flow:{flow.id}")
     flow.draft, flow.version_id, flow.draft_changed, flow.broken = draft, version.id, False, ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -40,10 +40,11 @@ _E, _D, _M = (table.__table__.c for table in (Enrollment, Decision, FlowMove))
 class Choice:
     """What becomes of the people inside: ``finish`` the version they entered, ``move`` to the new one, or ``leave``.
 
-    ``steps`` holds what is said otherwise for those at single steps, by key; ``""`` are those waiting to start.
+    An empty ``all`` is what :func:`usual` says. ``steps`` holds what is said otherwise for those at single steps, by
+    key; ``""`` are those waiting to start.
     """
 
-    all: str = "finish"
+    all: str = ""
     steps: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, key: str) -> str:
@@ -51,11 +52,16 @@ class Choice:
         return self.steps.get(key) or self.all
 
 
-def checked(all: str, steps: Mapping[str, str]) -> Choice:
-    """A choice that was sent in. Raises :class:`Invalid` for a word that is none."""
+USUAL = Choice()
+
+
+def checked(flow: Flow, all: str, steps: Mapping[str, str]) -> Choice:
+    """A choice that was sent in. Raises :class:`Invalid` for a word that is none, and for a step the flow never had."""
     words = [N_("Choose finish, move or leave")]
-    mistakes = {"people": words} if all not in CHOICES else {}
-    mistakes.update({f"people_at.{key}": words for key, what in steps.items() if what and what not in CHOICES})
+    mistakes = {} if all in ("", *CHOICES) else {"people": words}
+    mistakes.update({f"people_at.{key}": words for key, what in steps.items() if what not in ("", *CHOICES)})
+    strange = sorted(steps.keys() - {"", *_Change(flow, flow.draft).ever}) if steps else ()
+    mistakes.update({f"people_at.{key[:60]}": [N_("This flow never had such a step")] for key in strange})
     if mistakes:
         raise Invalid(mistakes)
     return Choice(all, steps)
@@ -124,7 +130,7 @@ def impact(flow: Flow) -> Impact:
     live = db.session.get(FlowVersion, flow.version_id) if flow.version_id else None
     if live is None:
         return Impact([], "finish")
-    change = _Change(flow, flow.draft, None)
+    change = _Change(flow, flow.draft)
     return Impact([group for group in change.groups() if group.contacts], usual(live.definition, flow.draft))
 
 
@@ -135,10 +141,12 @@ def usual(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
 
 
 class _Change:
-    """From the versions people are in to a definition; ``new_id`` is its version once there is one."""
+    """From the versions people are in to a definition, whose version there is once it goes live."""
 
-    def __init__(self, flow: Flow, definition: Mapping[str, Any], new_id: int | None):
-        self.flow, self.new_id, self.now = flow, new_id, clock.now()
+    def __init__(self, flow: Flow, definition: Mapping[str, Any], version: FlowVersion | None = None):
+        self.flow, self.now = flow, version.created_at if version else clock.now()
+        self.new_id: int | None = version.id if version else None
+        self.number = version.number if version else 0
         self.new: Compiled = options.compiled(definition)
 
     @cached_property
@@ -242,7 +250,7 @@ class _Change:
     def _over(self, group: Group) -> None:
         landing = group.landing
         mine = self._note(group, landing.step, ~self._was_there(landing) if landing.again else sa.true())
-        self._decide(mine, "moved", "new_version", {"from": group.version.number})
+        self._decide(mine, "moved", "new_version", _way(group.version.number, self.number))
         if group.anew:
             self._wait_anew(group, mine)
         elif landing.stays:
@@ -253,7 +261,7 @@ class _Change:
 
     def _out(self, group: Group, landed: str | None, reason: str) -> None:
         mine = self._note(group, landed, sa.true())
-        self._decide(mine, "left", reason, None)
+        self._decide(mine, "left", reason)
         ended = {"due_at": None, "ended_at": self.now, "end_reason": reason, "held": False, "awaits": None}
         self._set(mine, **ended)
 
@@ -270,12 +278,8 @@ class _Change:
         mine = (_M.version_id == self.new_id, _M.from_version_id == group.version.id, _M.step == group.landing.key)
         return _E.id.in_(sa.select(_M.enrollment_id).where(*mine))
 
-    def _decide(self, mine: Any, outcome: str, reason: str, facts: Mapping[str, Any] | None) -> None:
-        text = sa.literal(orjson.dumps(facts).decode() if facts else None, sa.Text())
-        given = (sa.literal(self.now, UtcDateTime()), sa.literal(outcome), sa.literal(reason), sa.cast(text, sa.Text()))
-        rows = sa.select(_E.workspace_id, _E.id, _E.step, _E.visit, *given).where(mine)
-        columns = ["workspace_id", "enrollment_id", "step", "visit", "at", "outcome", "reason", "facts"]
-        db.session.connection().execute(Decision.__table__.insert().from_select(columns, rows, include_defaults=False))
+    def _decide(self, mine: Any, outcome: str, reason: str, facts: str | None = None) -> None:
+        _write_decision(sa.select(*_RUN).where(mine), self.now, outcome, reason, facts)
 
     def _wait_anew(self, group: Group, mine: Any) -> None:
         key, old, after = group.landing.key, compiled(group.version.id), 0
@@ -304,12 +308,29 @@ class _Change:
         db.session.connection().execute(sa.update(Enrollment.__table__).where(mine).values(**values))
 
 
-def take_along(flow: Flow, version: FlowVersion, choice: Choice) -> None:
+def take_along(flow: Flow, version: FlowVersion, replaced: FlowVersion, choice: Choice) -> None:
     """Do with the people inside what was chosen, now that ``version`` goes live. The caller commits."""
+    choice = Choice(choice.all or usual(replaced.definition, version.definition), choice.steps)
     versions = sa.select(FlowVersion.id).where(FlowVersion.flow_id == flow.id, FlowVersion.id != version.id)
     db.session.connection().execute(sa.delete(FlowMove.__table__).where(_M.version_id.in_(versions)))
     if choice.all != "finish" or any(what != "finish" for what in choice.steps.values() if what):
-        _Change(flow, version.definition, version.id).take(choice)
+        _Change(flow, version.definition, version).take(choice)
+
+
+_RUN = (_E.workspace_id, _E.id, _E.step, _E.visit)
+
+
+def _write_decision(runs: sa.Select[Any], at: datetime, outcome: str, reason: str, facts: str | None) -> None:
+    """Why these runs (a query of :data:`_RUN`) stand elsewhere from now on."""
+    text = sa.cast(sa.literal(facts, sa.Text()), sa.Text())
+    given = (sa.literal(at, UtcDateTime()), sa.literal(outcome), sa.literal(reason), text)
+    columns = ["workspace_id", "enrollment_id", "step", "visit", "at", "outcome", "reason", "facts"]
+    insert = Decision.__table__.insert().from_select(columns, runs.add_columns(*given), include_defaults=False)
+    db.session.connection().execute(insert)
+
+
+def _way(before: int, after: int) -> str:
+    return orjson.dumps({"from": before, "to": after}).decode()
 
 
 # --- going back ------------------------------------------------------------------------------------------
@@ -320,20 +341,27 @@ def put_back(version: FlowVersion) -> int:
 
     Those who left because of it come back, unless they are in the flow once more. The caller commits.
     """
-    where = (_M.version_id == version.id, _M.enrollment_id == _E.id)
-    still = sa.and_(
-        _E.version_id == version.id,
-        _E.due_at.is_not(None),
-        _E.step == _M.landed,
-        sa.case((_M.landed == _M.step, _M.parked_at)).is_not_distinct_from(_E.parked_at),
-    )
-    other = Enrollment.__table__.alias()
-    inside = (other.c.flow_id == _E.flow_id, other.c.contact_id == _E.contact_id, other.c.due_at.is_not(None))
-    gone = sa.and_(_M.landed.is_(None), _E.ended_at == version.created_at, ~sa.exists().where(*inside))
-    back = {name: _M[name] for name in ("step", "parked_at", "awaits", "due_at", "due_kind")}
-    values = {**back, "version_id": _M.from_version_id, "ended_at": None, "end_reason": None}
-    connection = db.session.connection()
-    back_again = connection.execute(sa.update(Enrollment.__table__).where(*where, sa.or_(still, gone)).values(**values))
+    connection, mine = db.session.connection(), (_M.version_id == version.id, _M.enrollment_id == _E.id)
+    which = sa.and_(*mine, sa.or_(_has_not_walked_on(version), _left_because_of(version)))
+    came_from = sa.select(_M.from_version_id).where(_M.version_id == version.id).distinct()
+    for before in db.session.scalars(sa.select(FlowVersion).where(FlowVersion.id.in_(came_from))).all():
+        runs = sa.select(*_RUN).where(which, _M.from_version_id == before.id)
+        _write_decision(runs, clock.now(), "moved", "version_undone", _way(version.number, before.number))
+    places = {name: _M[name] for name in ("step", "parked_at", "awaits", "due_at", "due_kind")}
+    values = {**places, "version_id": _M.from_version_id, "ended_at": None, "end_reason": None}
+    done = connection.execute(sa.update(Enrollment.__table__).where(which).values(**values))
     connection.execute(sa.delete(FlowMove.__table__).where(_M.version_id == version.id))
     jobqueue.wake_after_commit(db.session, "advance")
-    return int(back_again.rowcount)
+    return int(done.rowcount)
+
+
+def _has_not_walked_on(version: FlowVersion) -> Any:
+    parked_at = sa.case((_M.landed == _M.step, _M.parked_at))  # who came to another step had not arrived there yet
+    here = (_E.version_id == version.id, _E.due_at.is_not(None), _E.step == _M.landed)
+    return sa.and_(*here, parked_at.is_not_distinct_from(_E.parked_at))
+
+
+def _left_because_of(version: FlowVersion) -> Any:
+    other = Enrollment.__table__.alias()
+    inside = (other.c.flow_id == _E.flow_id, other.c.contact_id == _E.contact_id, other.c.due_at.is_not(None))
+    return sa.and_(_M.landed.is_(None), _E.ended_at == version.created_at, ~sa.exists().where(*inside))

@@ -374,7 +374,10 @@ def _inside(ids: list[int]) -> dict[int, int]:
     return {row[0]: row[1] for row in db.session.execute(live)}
 
 
-_VERSION = (FlowVersion.id, FlowVersion.flow_id, FlowVersion.number, FlowVersion.created_at, FlowVersion.definition)
+_VERSION = (
+    FlowVersion.id, FlowVersion.flow_id, FlowVersion.number, FlowVersion.created_at, FlowVersion.undone_at,
+    FlowVersion.definition,
+)  # fmt: skip
 
 
 def versions(flow_id: int, after: int, limit: int) -> Page:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 
 from flowserver.domain import mail
@@ -64,6 +65,7 @@ REASONS: Mapping[str, str] = {
     "taken_out": N_("Taken out by hand"),
     "campaign_cancelled": N_("The campaign was cancelled"),
     "moved_on": N_("Moved on by hand"),
+    "new_version": N_("The flow's next version took out those inside"),
     "start_undone": N_("What started it was taken back before the first step"),
     "goal": N_("Reached the flow's goal"),
     "exit": N_("Met the flow's exit"),
@@ -377,6 +379,12 @@ def _decision(row: Decision, version_id: int, label: str | None, chapters: Chapt
     if row.outcome == "entered":
         text = Text("Version %(n)s. %(start)s", n=chapter.number, start=chapter.start()) if chapter else ""
         return Entry(row.at, "flag", "ok", Text("Entered %(flow)s", flow=flow), text, rank=3)
+    if row.outcome == "moved":
+        facts = orjson.loads(row.facts or "{}")
+        words = Text(
+            "Moved from version %(before)s to version %(after)s", before=facts.get("from"), after=facts.get("to")
+        )
+        return Entry(row.at, "flow", "plain", words, flow)
     if row.outcome in ("then", "else"):
         words = N_("Took the path Yes: %(question)s") if row.outcome == "then" else N_("Took the path No: %(question)s")
         return Entry(row.at, "branch", "plain", Text(words.msgid, question=about or row.step), where)

@@ -9,7 +9,7 @@ import pytest
 
 from flowserver import extensions as ext
 from flowserver.blueprints.api.flows import DEFINITION
-from flowserver.services.engine import missed
+from flowserver.services.engine import engine, missed
 from flowserver.services.flows import flows
 
 from .conftest import each
@@ -298,8 +298,8 @@ def test_each_version_stays_as_it_went_live(api, flow, clock):
     assert api.post(f"{path}/publish").json["live_version"] == 2
     assert api.get(f"{path}/versions").json == {
         "data": [
-            {"number": 1, "live": False, "inside": 1, "created_at": "2026-05-04T09:00:00Z"},
-            {"number": 2, "live": True, "inside": 0, "created_at": "2026-05-04T10:00:00Z"},
+            {"number": 1, "live": False, "inside": 1, "undone_at": None, "created_at": "2026-05-04T09:00:00Z"},
+            {"number": 2, "live": True, "inside": 0, "undone_at": None, "created_at": "2026-05-04T10:00:00Z"},
         ],
         "next": None,
     }
@@ -471,3 +471,26 @@ def test_a_flow_goes_from_the_api_to_the_console_and_back(api, flow, newsletter,
     assert "Wait 7 hours" in re.sub(r" +", " ", shown)
     stale = api.put(f"/flows/{flow['id']}/draft", flow["definition"], headers={"If-Match": read.headers["ETag"]})
     problem(stale, 412, "precondition-failed")
+
+
+def test_a_new_version_says_what_it_means_for_those_inside_and_can_be_undone(api, flow):
+    path = f"/flows/{flow['id']}"
+    api.post(f"{path}/publish")
+    api.post("/contacts", {"email": "ada@example.com", "lists": ["Newsletter"]})
+    engine.advance()
+    (stands,) = api.get(f"{path}/check").json["inside"]
+    definition = api.get(path).json["definition"]
+    step = stands["step"]
+    assert (stands["version"], stands["contacts"], stands["to"], stands["again"]) == (1, 1, step, 0)
+    changed = {**definition, "steps": [*definition["steps"], {"key": "more", "type": "add_tag", "tag": "more"}]}
+    api.put(f"{path}/draft", changed)
+    assert api.get(f"{path}/check").json["people"] == "finish"
+    assert api.post(f"{path}/publish", {"people": "jump"}).json["errors"].keys() == {"people"}
+    assert api.post(f"{path}/publish", {"people_at": {step: "jump"}}).json["errors"].keys() == {f"people_at.{step}"}
+    assert "people_at.never" in api.post(f"{path}/publish", {"people_at": {"never": "move"}}).json["errors"]
+    assert api.post(f"{path}/publish", {"people": "move"}).status_code == 200
+    assert [row["inside"] for row in api.get(f"{path}/versions").json["data"]] == [0, 1]
+    assert api.post(f"{path}/undo-publish").json["live_version"] == 1
+    first, second = api.get(f"{path}/versions").json["data"]
+    assert (first["inside"], first["live"], second["inside"]) == (1, True, 0) and second["undone_at"]
+    assert api.post(f"{path}/undo-publish").status_code == 409

@@ -28,6 +28,7 @@ UNDOING = (
     "/stop",
     "/end",
     "/undo",
+    "/undo-publish",
     "/void",
     "/cancel",
     "/archive",

@@ -9,6 +9,7 @@ from flowserver.blueprints.api import fields, paging
 
 STATES = ("draft", "active", "paused", "stopped", "completed")
 MODES = ("freeze", "hold", "skip")
+PEOPLE = ("finish", "move", "leave")
 
 
 class Definition(ma.Schema):
@@ -85,6 +86,19 @@ class PublishIn(fields.Input):
         metadata={
             "description": "Let in those who already match, the first time; the definition decides unless given."
         },
+    )
+    people = fields.Word(
+        PEOPLE,
+        metadata={
+            "description": "What becomes of the contacts inside: `finish` the version they entered, `move` to the same "
+            "step of the new one, or `leave`. Unless given they move when only texts of messages changed, and finish "
+            "when more did."
+        },
+    )
+    people_at = fields.Thing(
+        keys=plain.String(),
+        values=fields.Text(10),
+        metadata={"description": 'Said otherwise for those at single steps, by key; `""` are those waiting to start.'},
     )
 
 
@@ -191,6 +205,22 @@ class Finding(fields.Shown):
     text = plain.String()
 
 
+class Inside(fields.Shown):
+    """Those who stand at one step of one version, and what they would see if they were moved to the draft."""
+
+    version = plain.Integer()
+    step = plain.String(metadata={"description": "Its key; empty: waiting to start."})
+    contacts = plain.Integer()
+    to = plain.String(
+        allow_none=True,
+        metadata={"description": "The step of the draft they would stand at; null: nothing is left and they leave."},
+    )
+    again = plain.Integer(
+        metadata={"description": "Of them, who would come to a step a second time, and so finish their version."}
+    )
+    at_once = plain.Integer(metadata={"description": "Of them, who go on at once, as their wait became shorter."})
+
+
 class Check(fields.Shown):
     """Is the draft ready to go live?"""
 
@@ -202,6 +232,8 @@ class Check(fields.Shown):
     would_start_complete = plain.Boolean(
         metadata={"description": "false: there are more; counting ends at 10,000, and after some seconds."}
     )
+    people = plain.String(metadata={"description": "What becomes of those inside unless you say otherwise."})
+    inside = plain.List(plain.Nested(Inside))
 
 
 class VersionRow(fields.Shown):
@@ -210,6 +242,7 @@ class VersionRow(fields.Shown):
     number = plain.Integer()
     live = plain.Boolean(metadata={"description": "People enter this version now."})
     inside = plain.Integer(metadata={"description": "How many contacts are on it now."})
+    undone_at = plain.DateTime(allow_none=True, metadata={"description": "When the version before it came back."})
     created_at = plain.DateTime()
 
 
