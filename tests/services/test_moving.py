@@ -13,6 +13,7 @@ from flowserver.extensions import db
 from flowserver.models import Enrollment, FlowMove
 from flowserver.services.engine import engine
 from flowserver.services.flows import flows, moving
+from flowserver.services.people import contacts
 
 from .town import MAIL, a_list, join, ledger, messages, people, runs, sound, tag, wait
 
@@ -238,14 +239,10 @@ def test_people_of_all_earlier_versions_are_taken_along(welcome):
     flow = welcome(wait("w"), mail("m"))
     flow.next(wait("w"), mail("m", "Two"), people="finish")
     flow.join(1)
-    assert [group.version.number for group in flow_groups(flow, "Three")] == [1, 2]
+    flow.draft(wait("w"), mail("m", "Three"))
+    assert [group.version.number for group in flow.impact().groups] == [1, 2]
     third = flow.next(wait("w"), mail("m", "Three"))
     assert {row.version_id for row in runs()} == {third.id}
-
-
-def flow_groups(flow, subject):
-    flow.draft(wait("w"), mail("m", subject))
-    return flow.impact().groups
 
 
 def test_a_shorter_wait_says_how_many_go_on_at_once(welcome, clock):
@@ -311,6 +308,15 @@ def test_undoing_brings_back_those_who_left_because_of_it(welcome, clock):
     clock.forward(days=2)
     go_on()
     assert len(messages()) == 2
+    sound()
+
+
+def test_whoever_was_erased_meanwhile_does_not_come_back(welcome):
+    flow = welcome(wait("w"), mail("m"), count=2)
+    flow.next(tag("t"), people="leave")
+    contacts.delete(runs()[0].contact_id)
+    assert flows.undo_publish(flow.id)[1] == 1
+    assert [row.end_reason for row in runs()] == ["new_version", None]
     sound()
 
 

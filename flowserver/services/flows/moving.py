@@ -23,7 +23,7 @@ from flowserver.domain.definition import Compiled
 from flowserver.domain.moves import Landing, Moves
 from flowserver.errors import Invalid
 from flowserver.extensions import UtcDateTime, db
-from flowserver.models import Decision, Enrollment, Flow, FlowMove, FlowVersion
+from flowserver.models import Contact, Decision, Enrollment, Flow, FlowMove, FlowVersion
 from flowserver.nodes import catalogue
 from flowserver.services.engine import bulk, starts
 from flowserver.services.engine.versions import compiled
@@ -32,6 +32,7 @@ from flowserver.text import N_
 
 CHOICES = ("finish", "move", "leave")
 CHUNK = 5000
+MANY = 20_000  # people whose moving others notice on SQLite: it has one writer
 TAKEN_OUT = "new_version"  # why somebody left where the author chose "leave"
 _E, _D, _M = (table.__table__.c for table in (Enrollment, Decision, FlowMove))
 
@@ -108,6 +109,11 @@ class Impact:
     def contacts(self) -> int:
         """Everybody inside."""
         return sum(group.contacts for group in self.groups)
+
+    @property
+    def noticed(self) -> bool:
+        """Whether signups and sending wait for some seconds while everybody is moved."""
+        return db.engine.dialect.name == "sqlite" and self.contacts >= MANY
 
     @property
     def fits(self) -> int:
@@ -364,4 +370,5 @@ def _has_not_walked_on(version: FlowVersion) -> Any:
 def _left_because_of(version: FlowVersion) -> Any:
     other = Enrollment.__table__.alias()
     inside = (other.c.flow_id == _E.flow_id, other.c.contact_id == _E.contact_id, other.c.due_at.is_not(None))
-    return sa.and_(_M.landed.is_(None), _E.ended_at == version.created_at, ~sa.exists().where(*inside))
+    left = (_M.landed.is_(None), _E.ended_at == version.created_at, ~sa.exists().where(*inside))
+    return sa.and_(*left, sa.exists().where(Contact.__table__.c.id == _E.contact_id))  # some are erased since
