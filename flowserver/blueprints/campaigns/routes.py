@@ -90,7 +90,7 @@ class SendForm(wtforms.Form):
 def state_chip(row: Any) -> tuple[str, str, str]:
     """Colour, icon and word of a campaign's state; one that stands still needs attention."""
     if row.held:
-        return "bad", "alert", N_("Stands still")
+        return "bad", "alert", N_("Needs attention")
     if row.state == "scheduled" and row.send_at <= clock.now():
         return "accent", "send", N_("About to be sent")
     return STATES[row.state]

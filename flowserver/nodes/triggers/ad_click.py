@@ -39,7 +39,7 @@ class AdClick(Trigger):
     class Settings(base.Settings):
         monitor = Ref("monitor", required=True, error_messages={"required": N_("Choose the site")})
         network = fields.String(
-            load_default="any", validate=validate.OneOf(list(_SENTENCES), error=N_("Choose where the ad stands"))
+            load_default="any", validate=validate.OneOf(list(_SENTENCES), error=N_("Choose the kind of ad"))
         )
         campaign = fields.String(validate=length(120))
         source = fields.String(validate=length(120))

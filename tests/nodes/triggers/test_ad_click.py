@@ -42,7 +42,7 @@ def test_campaign_and_source_are_compared_without_case():
     ("raw", "wrong"),
     [
         ({}, {"monitor": ["Choose the site"]}),
-        ({"monitor": 3, "network": "radio"}, {"network": ["Choose where the ad stands"]}),
+        ({"monitor": 3, "network": "radio"}, {"network": ["Choose the kind of ad"]}),
         ({"monitor": 3, "campaign": "x" * 121}, {"campaign": ["Use 120 characters at most"]}),
     ],
 )
