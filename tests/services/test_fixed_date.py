@@ -261,6 +261,55 @@ def test_once_it_has_begun_another_date_is_refused_and_steps_are_not(workspace, 
     assert [run.end_reason for run in runs()] == ["finished"]
 
 
+def test_an_old_draft_or_an_old_version_does_not_fire_a_second_time(workspace, clock, queue):
+    flow = christmas(a_list(workspace, members=people(workspace, 2)), wait("w"))
+    drafts.update_trigger(flow.id, {**flow.draft["trigger"], "date": "2026-05-07"})
+    go(clock, queue)
+    assert len(runs()) == 2
+    with pytest.raises(Conflict, match="Duplicate the flow"):
+        flows.publish(flow.id)
+    go(clock, queue, T + timedelta(days=1))
+    assert len(runs()) == 2
+
+
+def test_a_version_of_another_date_does_not_come_back_once_it_has_begun(workspace, clock, queue):
+    flow = christmas(a_list(workspace, members=people(workspace, 2)), wait("w"), date="2026-05-07")
+    drafts.update_trigger(flow.id, {**flow.draft["trigger"], "date": "2026-05-06"})
+    flows.publish(flow.id)
+    go(clock, queue)
+    with pytest.raises(Conflict, match="Duplicate the flow"):
+        flows.undo_publish(flow.id)
+    go(clock, queue, T + timedelta(days=1))
+    assert len(runs()) == 2
+
+
+def test_new_steps_between_the_moment_and_the_clocks_look_lose_nobody(workspace, clock, queue):
+    flow = christmas(a_list(workspace, members=people(workspace, 2)), wait("w"))
+    drafts.add(flow.id, "end", ("w", ""))
+    clock.now = T + timedelta(seconds=5)
+    with pytest.raises(Invalid, match="passed"):  # the moment of a draft must be to come
+        flows.publish(flow.id)
+    go(clock, queue, T + timedelta(seconds=10))
+    assert len(runs()) == 2
+    flows.publish(flow.id)
+    go(clock, queue, T + timedelta(seconds=20))
+    assert len(runs()) == 2
+
+
+def test_who_leaves_between_the_moment_and_the_clocks_look_still_enters(workspace, clock, queue):
+    left_before, leaves, stays = people(workspace, 3)
+    list_id = a_list(workspace, members=[left_before, leaves, stays])
+    christmas(list_id, wait("w"))
+    clock.now = T - timedelta(seconds=1)
+    lists.leave(list_id, [left_before])
+    clock.now = T + timedelta(minutes=5)
+    lists.leave(list_id, [leaves])
+    go(clock, queue, T + timedelta(minutes=6))
+    assert sorted((run.contact_id, run.triggered_at) for run in runs()) == [(leaves, T), (stays, T)]
+    go(clock, queue, T + timedelta(minutes=7))
+    assert len(runs()) == 2
+
+
 def test_a_list_in_use_is_not_deleted_and_one_that_is_gone_blocks_going_live(workspace, clock):
     list_id = a_list(workspace)
     flow = christmas(list_id, live=False)

@@ -215,6 +215,36 @@ def test_a_look_that_was_missed_is_made_good_by_the_next_one(workspace, clock, q
     assert entered() == [crosses] and list(db.session.scalars(sa.select(Alert.kind))) == []
 
 
+def test_going_live_anew_between_two_looks_loses_nobody(workspace, clock, queue, birthday):
+    (crosses,) = people(workspace, 1, created_at=clock.now - timedelta(days=400))
+    seen([crosses], NINE - timedelta(days=30, minutes=5))
+    [born] = birthday("1990-05-05")
+    silent, feast = (
+        flow("inactivity", wait("w"), days=30),
+        flow("date_field", wait("w"), name="Feast", field="birthday"),
+    )
+    clock.now = NINE + timedelta(seconds=3)  # their moment has come, the clock has not looked yet
+    for row in (silent, feast):
+        flows.save_draft(row.id, {**row.draft, "steps": [wait("w"), tag("t")]}, row.draft_number)
+        flows.publish(row.id)
+    go(clock, queue, NINE + timedelta(seconds=10))
+    assert entered() == [crosses, born]
+
+
+def test_another_time_of_the_daily_look_loses_nobody_who_crossed_the_line_meanwhile(workspace, clock, queue):
+    (crosses,) = people(workspace, 1, created_at=clock.now - timedelta(days=400))
+    seen([crosses], NINE - timedelta(days=30, minutes=-30))  # silent for 30 days at 09:30
+    row = flow("inactivity", wait("w"), days=30)
+    go(clock, queue, NINE)
+    assert entered() == []
+    clock.now = NINE + timedelta(hours=1)
+    trigger = {**row.draft["trigger"], "time": "08:00"}
+    flows.save_draft(row.id, {**flows.get(row.id).draft, "trigger": trigger}, flows.get(row.id).draft_number)
+    flows.publish(row.id)
+    go(clock, queue, NINE + timedelta(hours=23))
+    assert entered() == [crosses]
+
+
 def test_a_sign_of_life_while_waiting_to_start_undoes_it(workspace, clock, queue):
     ids = people(workspace, 2, created_at=NINE - timedelta(days=30, hours=1))
     flow("inactivity", days=30, wait={"days": 2})

@@ -108,7 +108,9 @@ def _listening(workspaces: set[int], types: set[str], handed: set[int]) -> Seque
 
 
 # Whether people may enter: not while a person has paused the flow, but while the engine has, which gives its reason.
-OPEN = sa.and_(~_F.closed, sa.or_(_F.state == "active", sa.and_(_F.state == "paused", _F.pause_reason != "")))
+OPEN: sa.ColumnElement[bool] = sa.and_(
+    ~_F.closed, sa.or_(_F.state == "active", sa.and_(_F.state == "paused", _F.pause_reason != ""))
+)
 _FLOWS = sa.select(_F.id, _F.workspace_id, _F.version_id, _F.activated_at, _F.state, _F.existing_after).where(
     bulk.ids_named(_F.workspace_id), _F.version_id.is_not(None), OPEN
 )

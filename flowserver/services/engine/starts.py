@@ -8,7 +8,7 @@ the keys of rows and runs make a second clock or a second job harmless.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ import structlog
 from flowserver import clock, jobqueue
 from flowserver.errors import Invalid
 from flowserver.extensions import db
-from flowserver.models import Flow, FlowStart, Workspace
+from flowserver.models import Flow, FlowStart, FlowVersion, Workspace
 from flowserver.nodes.catalogue import triggers
 from flowserver.services.engine import audience, bulk, enrollment, flow_state, leavers
 from flowserver.services.engine.versions import compiled
@@ -34,7 +34,7 @@ TURN = 20.0  # seconds of one job
 CHUNK, LEAST, MOST = 5000, 1000, 20_000
 LAST = 2**62  # above every id
 SHORT = 0.05  # seconds a chunk may hold SQLite's write lock
-_F, _S, _W = (table.__table__.c for table in (Flow, FlowStart, Workspace))
+_F, _S, _W, _V = (table.__table__.c for table in (Flow, FlowStart, Workspace, FlowVersion))
 
 MISSED = N_("“%(flow)s” should have started on %(when)s, but nobody looked after it then. Nobody was started.")
 EMPTY = N_("“%(flow)s” has started, but there was nobody to start.")
@@ -48,14 +48,44 @@ def zone_of(workspace_id: int) -> ZoneInfo:
 # --- when --------------------------------------------------------------------------------------------------
 
 
-def schedule(flow: Flow, now: datetime) -> None:
+def schedule(flow: Flow, now: datetime, before: Mapping[str, Any] | None = None) -> None:
     """Note when time next starts contacts of a flow that is live; what was before ``now`` is passed over.
 
-    The caller commits. Other flows are left alone.
+    ``before`` is the starting point of the version this one replaces: with the same one nothing changes, so a moment
+    that has come and is not dealt with yet stays; with another one, a starting point that makes good what was missed
+    still does. The caller commits. Other flows are left alone.
     """
-    trigger = compiled(flow.version_id).trigger if flow.version_id else None
-    if trigger is not None and trigger.timed:
-        flow.starts_since, flow.starts_at = now, trigger.next_time(now, zone_of(flow.workspace_id))
+    version = compiled(flow.version_id) if flow.version_id else None
+    if version is None or version.trigger is None or not version.trigger.timed:
+        return
+    if before is not None and flow.starts_since is not None:
+        if _own_settings(flow.version_id) == dict(before):
+            return
+        if version.trigger.catches_up:
+            flow.starts_at = version.trigger.next_time(now, zone_of(flow.workspace_id))
+            return
+    flow.starts_since, flow.starts_at = now, version.trigger.next_time(now, zone_of(flow.workspace_id))
+
+
+def _own_settings(version_id: int | None) -> Any:
+    query = sa.select(_V.definition).where(_V.id == version_id)
+    return db.session.connection().execute(query).scalar_one()["trigger"]
+
+
+def note_leavers(left: Mapping[int, Collection[int]]) -> None:
+    """Write down, before they leave, the contacts who leave lists that flows are starting. The caller commits.
+
+    A moment that has come counts from then on, also when the clock has not looked yet.
+    """
+    now = clock.now()
+    came = (_F.starts_at <= now, _F.starts_at >= now - LATEST, enrollment.OPEN)
+    for flow in db.session.connection().execute(sa.select(Flow.__table__).where(*came)).all():
+        trigger, zone = compiled(flow.version_id).trigger, zone_of(flow.workspace_id)
+        if trigger is not None and trigger.one_shot:
+            moments, _ = _moments(trigger, flow.starts_since or flow.activated_at, now, zone)
+            crowds = [_crowd(flow, trigger, moment, since, zone, now) for moment, since in moments]
+            bulk.insert_new(db.session.connection(), "flow_start", _COLUMNS, crowds)
+    leavers.note(left)
 
 
 def fired(flow_id: int) -> bool:

@@ -275,6 +275,7 @@ def publish(
         raise Conflict(N_("This flow has been stopped for good. Duplicate it to use it again"))
     if flow.version_id and not flow.draft_changed:
         raise Conflict(N_("This draft is live already"))
+    moments.refuse_change(flow, flow.draft["trigger"])
     first = flow.activated_at is None
     draft = copy.deepcopy(flow.draft)
     if first and include_existing is not None:
@@ -303,7 +304,7 @@ def publish(
         if options.compiled(draft).include_existing:
             flow.existing_after = 0  # let in from the first contact on; the job remembers here how far it came
             jobqueue.wake_after_commit(db.session, "enroll", flow.id)
-    starts.schedule(flow, version.created_at)
+    starts.schedule(flow, version.created_at, replaced.definition["trigger"] if replaced else None)
     db.session.commit()
     return version
 
@@ -328,7 +329,7 @@ def undo_publish(flow_id: int, user_id: int | None = None) -> tuple[FlowVersion,
     put_back = moving.put_back(version)
     version.undone_at = flow.updated_at = clock.now()
     flow.version_id, flow.draft_changed = before.id, _but_name(before.definition) != _but_name(flow.draft)
-    starts.schedule(flow, version.undone_at)
+    starts.schedule(flow, version.undone_at, version.definition["trigger"])
     db.session.commit()
     return before, put_back
 

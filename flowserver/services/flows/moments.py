@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from flowserver import clock, extensions
 from flowserver.errors import Conflict
 from flowserver.extensions import current_workspace, db
-from flowserver.models import Enrollment, Flow, FlowStart
+from flowserver.models import Enrollment, Flow, FlowStart, FlowVersion
 from flowserver.nodes import catalogue
 from flowserver.services.engine import flow_state, leavers, starts
 from flowserver.services.people import usage
@@ -40,8 +40,9 @@ def mistakes(trigger: Any) -> dict[str, Any]:
 
 
 def refuse_change(flow: Flow, trigger: Mapping[str, Any]) -> None:
-    """Raise :class:`Conflict` for another starting point of a flow whose one moment has come."""
-    before = flow.draft.get("trigger", {})
+    """Raise :class:`Conflict` for another starting point than the live one, where its one moment has come."""
+    live = db.session.get(FlowVersion, flow.version_id) if flow.version_id else None
+    before = (live.definition if live else flow.draft).get("trigger", {})
     cls = catalogue.triggers().get(flow.trigger_type)
     if cls is not None and cls.one_shot and dict(trigger) != dict(before) and starts.fired(flow.id):
         raise Conflict(FIRED)
