@@ -470,6 +470,30 @@ def test_an_unused_coupon_starts_a_flow_when_it_expires(db, workspace, clock):
     assert [run.contact_id for run in runs()] == [ids[1]]
 
 
+def test_the_event_says_when_the_coupon_expired_and_not_when_the_clock_noticed(db, workspace, clock):
+    [one] = people(workspace, 1)
+    row = campaign(days=1)
+    live(row.id, "expired")
+    expires = coupons.issue(row.id, one).expires_at
+    clock.forward(days=3)
+    coupons.expire()
+    assert list(db.session.scalars(sa.select(Event.at).where(Event.type == "coupon_expired"))) == [expires]
+    assert [run.triggered_at for run in runs()] == [expires]
+
+
+def test_every_use_of_a_code_is_heard_and_who_is_inside_is_not_doubled(db, workspace, clock):
+    [one] = people(workspace, 1)
+    row = campaign(uses=3)
+    live(row.id)
+    code = coupons.issue(row.id, one).code
+    coupons.redeem(code)
+    coupons.redeem(code)
+    assert len(runs()) == 1
+    engine.advance()
+    coupons.redeem(code)
+    assert len(runs()) == 2 and len(told(db, "coupon_redeemed")) == 3
+
+
 def test_campaign_without_coupon(db, workspace, clock):
     row = pool()
     definition = {

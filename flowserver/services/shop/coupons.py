@@ -511,18 +511,20 @@ def _expire_chunk(now: datetime, size: int) -> int:
     mine = run_out(now).where(bulk.ids_in(_K.id, [row.id for row in found])).order_by(_K.id)
     ids = list(connection.scalars(mine.with_for_update(skip_locked=True)))
     change = sa.update(Coupon.__table__).where(bulk.ids_in(_K.id, ids)).values(state="expired")
-    gone = connection.execute(change.returning(_K.id, _K.campaign_id, _K.contact_id, _K.code, _K.uses)).all()
-    events.record_many(_expired_events([row for row in gone if row.contact_id is not None and not row.uses], now))
+    gone = connection.execute(
+        change.returning(_K.id, _K.campaign_id, _K.contact_id, _K.code, _K.uses, _K.expires_at)
+    ).all()
+    events.record_many(_expired_events([row for row in gone if row.contact_id is not None and not row.uses]))
     db.session.commit()
     return len(ids)
 
 
-def _expired_events(rows: Sequence[Any], now: datetime) -> list[events.NewEvent]:
+def _expired_events(rows: Sequence[Any]) -> list[events.NewEvent]:
     wanted = bulk.ids_in(_P.id, {row.campaign_id for row in rows})
     query = sa.select(_P.id, _P.workspace_id, _P.name, _P.value).where(wanted)
     campaigns = {one.id: one for one in db.session.connection().execute(query)} if rows else {}
     return [
-        _event(campaigns[r.campaign_id], "coupon_expired", r.contact_id, r.code, f"coupon:{r.id}:expired", now)
+        _event(campaigns[r.campaign_id], "coupon_expired", r.contact_id, r.code, f"coupon:{r.id}:expired", r.expires_at)
         for r in rows
     ]
 
