@@ -92,6 +92,20 @@ def runs(flow):
     return db.session.scalars(query).all()
 
 
+def test_a_page_on_a_host_that_left_its_site_stays_broken_after_the_next_visit(page, site):
+    monitors.update(site.id, {"domains": ["shop.example", "coffee.example"]})
+    page.look("/")
+    flow = live({"type": "site_visit", "monitor": site.id, "url": "https://shop.example/dark"})
+    monitors.update(site.id, {"domains": ["coffee.example"]})
+    page.look("https://coffee.example/", headers={"Origin": "https://coffee.example"})
+    db.session.expire_all()
+    assert "This address is not on the site" in flows.get(flow.id).broken
+    monitors.update(site.id, {"domains": ["shop.example"]})
+    page.look("/")
+    db.session.expire_all()
+    assert flows.get(flow.id).broken == ""
+
+
 # --- who is watched ------------------------------------------------------------------------------------------
 
 

@@ -532,6 +532,13 @@ def gone(definition: Mapping[str, Any]) -> dict[str, str]:
     return {path: unknown[path][0] for *_, path in spots(definition) if path in unknown}
 
 
+def unfit(definition: Mapping[str, Any]) -> dict[str, str]:
+    """As :func:`gone`, and what of the starting point its objects do not fit any more: a page on no host of its site."""
+    _, unknown = look_up(definition)
+    named = {path for *_, path in spots(definition)}
+    return {path: texts[0] for path, texts in unknown.items() if path in named or path.startswith("trigger.")}
+
+
 def flaws(definition: Mapping[str, Any]) -> dict[str, Text]:
     """Why objects that exist cannot do what the definition asks of them, by path."""
     asked: dict[Any, dict[str, Any]] = {}
@@ -548,14 +555,6 @@ def flaws(definition: Mapping[str, Any]) -> dict[str, Text]:
 
 def _is_condition(holder: Any) -> bool:
     return isinstance(holder, dict) and holder.get("type") in catalogue.conditions()
-
-
-def flaw(source: str, id: Any) -> Text | None:
-    """Why one object cannot serve now, in words: it is gone, at its end, or not ready. ``None``: it can."""
-    if find(source, id) is None:
-        return SOURCES[source].deleted
-    tells = (SOURCES[source].flaws, SOURCES[source].over)
-    return next((found[id] for tell in tells if tell is not None and id in (found := tell([id]))), None)
 
 
 def _fit_values(definition: Mapping[str, Any]) -> dict[str, list[str]]:

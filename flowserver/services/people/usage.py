@@ -59,27 +59,38 @@ def refuse_if_used(source: str, key: Any, name: str) -> None:
 @contextmanager
 def told(source: str, key: int) -> Iterator[None]:
     """Within the block an object changes (and is committed): live flows that use it show whether it still serves. Commits."""
-    before = options.flaw(source, key)
+    before = flaws(source, key)
     yield
     mark(source, key, before)
     db.session.commit()
 
 
-def mark(source: str, key: int, before: Text | None) -> None:
-    """Write on the live flows that use an object what is wrong with it now, or take back what was (``before``)."""
-    if options.flaw(source, key) == before:
-        return
-    ids = [use.id for use in of(source, key) if use.kind == "flow"]
-    ours = Flow.broken.in_(("", str(before or "")[:300]))
-    flows = sa.select(Flow, FlowVersion.definition).join(FlowVersion, FlowVersion.id == Flow.version_id)
-    for flow, definition in db.session.execute(flows.where(Flow.id.in_(ids), ours)).all():
-        wrong = {**options.flaws(definition), **options.gone(definition)}
-        flow.broken = str(next(iter(wrong.values()), ""))[:300]
+def flaws(source: str, key: int) -> dict[int, str]:
+    """What live flows that use an object should show, by flow id; ``""`` where nothing is wrong."""
+    return {flow.id: text for flow, text in _flaws(source, key)}
+
+
+def mark(source: str, key: int, before: Mapping[int, str]) -> None:
+    """Write on the live flows that use an object what is wrong now, unless they show something else than ``before``.
+
+    The caller commits.
+    """
+    for flow, text in _flaws(source, key):
+        if flow.broken in ("", before.get(flow.id, "")):
+            flow.broken = text
 
 
 def gone(source: str, key: int) -> None:
     """Write on the live flows that use an object that it is there no more. The caller commits."""
-    mark(source, key, None)
+    mark(source, key, {})
+
+
+def _flaws(source: str, key: int) -> Iterator[tuple[Flow, str]]:
+    ids = [use.id for use in of(source, key) if use.kind == "flow"]
+    flows = sa.select(Flow, FlowVersion.definition).join(FlowVersion, FlowVersion.id == Flow.version_id)
+    for flow, definition in db.session.execute(flows.where(Flow.id.in_(ids))).all():
+        wrong = {**options.flaws(definition), **options.unfit(definition)}
+        yield flow, str(next(iter(wrong.values()), ""))[:300]
 
 
 def _flows(source: str, key: Any) -> list[Use]:

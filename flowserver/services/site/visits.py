@@ -21,7 +21,6 @@ from flowserver.domain.beacons import Beacon
 from flowserver.extensions import db
 from flowserver.models import Contact, Monitor, PageView, Visit, Visitor, Workspace
 from flowserver.services.engine import events, facts
-from flowserver.services.flows import options
 from flowserver.services.messages import connections
 from flowserver.services.people import crowd, usage
 
@@ -121,7 +120,7 @@ def _view(site: Any, beacon: Beacon, now: datetime) -> bool:
     if not written:
         return False  # reported twice
     if site.verified_at is None:
-        before = options.flaw("monitor", site.id)
+        before = usage.flaws("monitor", site.id)
         db.session.execute(sa.update(Monitor).where(Monitor.id == site.id).values(verified_at=now))
         usage.mark("monitor", site.id, before)
     if visitor.contact_id is not None:
