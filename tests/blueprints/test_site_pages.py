@@ -84,6 +84,12 @@ def test_the_wizard_says_whether_an_address_would_match_and_why_not(console, sit
     assert console.get("/c/caffe-lume/flows").text.count("Back again") == 0
 
 
+def test_an_address_that_would_match_on_a_site_that_is_not_watched_is_no_match(console, site):
+    given = {"url": "https://other.example/coffee/*", "address": "https://other.example/coffee/dark", "try": "address"}
+    no = console.post(WIZARD, data=wizard(site, **given))
+    assert no.status_code == 200 and "No. This address is not on the site" in no.text
+
+
 def test_the_wizard_makes_a_flow_and_its_start_can_be_tried_later(console, site):
     made = console.post(WIZARD, data=wizard(site))
     assert made.status_code == 303

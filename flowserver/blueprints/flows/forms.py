@@ -122,7 +122,14 @@ class Start:
         self.answers: dict[str, tuple[bool, str]] = {}  # of fields that were tried: whether it fits, and in words
         tried = posted.get("try", "") if posted is not None else ""
         if tried in self.own.tries:
-            self.answers[tried] = self.own.tried(tried)
+            self.answers[tried] = self._tried(kind, tried)
+
+    def _tried(self, kind: str, name: str) -> tuple[bool, Any]:
+        """Whether the value fits the answers, and whether these can happen at all: a page on another site is never seen."""
+        fits, text = self.own.tried(name)
+        asked = {"trigger": {"type": kind, **self.own.to_settings()}, "steps": []}
+        misfit = next(iter(options.unfit(asked).values()), None) if fits else None
+        return (fits, text) if misfit is None else (False, Text("No. %(why)s", why=misfit))
 
     @property
     def only_shown(self) -> bool:
