@@ -33,9 +33,6 @@ MOST_ITEMS = 100  # of a purchase or cart
 MOST_AMOUNT = 1_000_000_000
 LONGEST_ID = 100  # characters of an order's, a cart's or an event's id
 OURS = frozenset({"chain", "start"})  # names of properties that mean something to the engine
-ACTIVITIES = frozenset({"purchase", "cart_updated", "event_registered", "event_checked_in", "document_requested",
-                        "document_downloaded", "app_installed", "nps_answered"})  # fmt: skip
-"""What the contact did. A refund, or a custom event such as ``invoice_due``, may be somebody else's doing."""
 
 
 @dataclass(slots=True)

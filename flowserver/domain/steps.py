@@ -61,8 +61,22 @@ EVENTS = frozenset(
 )
 """The words for what can happen to a contact. Other words are custom events, which come in from outside."""
 
-ACTIVITY = ("email_opened", "email_clicked", "page_visited", "purchase")
-"""Signs of life of a contact: opens and clicks by a person, visits, purchases."""
+ACTIVITY = (
+    "email_opened",
+    "email_clicked",
+    "page_visited",
+    "form_filled",
+    "purchase",
+    "cart_updated",
+    "event_registered",
+    "event_checked_in",
+    "document_requested",
+    "document_downloaded",
+    "app_installed",
+    "nps_answered",
+)
+"""Signs of life: what a contact does itself. A refund or a custom event such as ``invoice_due`` may be somebody else's
+doing, an open by a machine is nobody's, and unsubscribing is a goodbye."""
 
 
 class AndCustomOnes(frozenset[str]):

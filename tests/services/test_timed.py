@@ -255,8 +255,8 @@ def test_a_sign_of_life_while_waiting_to_start_undoes_it(workspace, clock, queue
     assert {run.contact_id: run.end_reason for run in runs()} == {ids[0]: "start_undone", ids[1]: "finished"}
 
 
-@pytest.mark.parametrize("type", ["purchase", "page_visited"])
-def test_visits_and_purchases_are_activity_and_old_news_does_not_turn_it_back(workspace, clock, type):
+@pytest.mark.parametrize("type", ["purchase", "page_visited", "form_filled", "event_checked_in"])
+def test_what_a_contact_does_is_activity_and_old_news_does_not_turn_it_back(workspace, clock, type):
     (one,) = people(workspace, 1)
     for at in (clock.now, clock.now - timedelta(days=5), clock.now + timedelta(days=5)):
         events.record(one, type, at=at)
@@ -266,7 +266,7 @@ def test_visits_and_purchases_are_activity_and_old_news_does_not_turn_it_back(wo
 
 def test_other_events_are_no_activity(workspace, clock):
     (one,) = people(workspace, 1)
-    for type in ("tag_added", "email_sent", "field_changed"):
+    for type in ("tag_added", "unsubscribed", "field_changed"):
         events.record(one, type)
     db.session.commit()
     assert db.session.scalar(sa.select(Contact.last_activity_at)) is None

@@ -1,4 +1,5 @@
-"""A contact has shown no sign of life for some days: no click, no open by a person, no visit and no purchase."""
+"""A contact has shown no sign of life for some days: no click, no open by a person, no visit, no purchase, no form filled
+and nothing else it does itself (``domain/steps.py``: ``ACTIVITY``)."""
 
 from __future__ import annotations
 

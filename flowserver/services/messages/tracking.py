@@ -334,7 +334,6 @@ def _withdraw(contact: Contact, channel: str, source: str, message: Any, now: da
                 evidence={"source": source},
             )
         )
-    contact.last_activity_at = now
     db.session.flush()
     events.record(contact.id, "unsubscribed", subject=channel, at=now, data={"source": source})
     return True
@@ -371,7 +370,6 @@ def choose(token: str, *, topics: Sequence[int], email: bool, sms: bool, pause: 
             _withdraw(contact, "sms", "preference page", message, now)
     still = contact.paused_until is not None and contact.paused_until > now
     contact.paused_until = (contact.paused_until if still else now + PAUSE) if pause else None
-    contact.last_activity_at = now
     db.session.commit()
     return choices(token)
 

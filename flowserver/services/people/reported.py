@@ -24,18 +24,12 @@ from flowserver.models import Contact, Event, Workspace
 from flowserver.services.engine import bulk, events
 from flowserver.services.engine.events import NewEvent
 from flowserver.services.people import browse, identities, sales
+from flowserver.services.reactions import activity
 
 CHUNK = 200  # reports written in one transaction
-FEW = 3  # moments, each with a statement of its own
 _C, _V = Contact.__table__.c, Event.__table__.c
 _HOUSE = sa.select(Workspace.country, Workspace.locale).where(Workspace.id == sa.bindparam("id"))
 _KEYS = sa.select(_V.key, _V.contact_id).where(_V.workspace_id == sa.bindparam("workspace"), bulk.texts_named(_V.key))
-_ACTIVE = (
-    sa.update(Contact.__table__)
-    .where(bulk.ids_named(_C.id), sa.or_(_C.last_activity_at.is_(None), _C.last_activity_at < sa.bindparam("moment")))
-    .values(last_activity_at=sa.bindparam("moment"))
-)
-_SEEN = sa.select(_C.id, _C.last_activity_at).where(bulk.ids_named(_C.id))
 
 
 @dataclass(slots=True)
@@ -134,7 +128,6 @@ def write(chunk: Sequence[Report | Invalid]) -> list[Taken]:
     _sell(_open(rows))
     fresh = _record(_open(rows))
     sales.settle([(row.contact_id, row.report) for row in fresh])
-    _note_activity(fresh)
     return [_outcome(row, made) for row in rows]
 
 
@@ -221,30 +214,13 @@ def _record(rows: Sequence[_Row]) -> list[_Row]:
     rows = sorted(rows, key=lambda row: row.report.key)  # as everybody does: two requests never wait in a ring
     new = [row.event for row in rows if row.event and not row.report.old]
     old = [row.event for row in rows if row.event and row.report.old]
-    kept = {id(event) for event in [*events.record_many(new, locked=True), *(events.keep(old) if old else ())]}
+    history = events.keep(old) if old else []
+    activity.react([event for event in history if event.type in activity.LISTENS_TO], clock.now())
+    kept = {id(event) for event in [*events.record_many(new, locked=True), *history]}
     for row in rows:
         if id(row.event) not in kept:
             row.outcome = "repeated"
     return _open(rows)
-
-
-def _note_activity(rows: Sequence[_Row]) -> None:
-    """When these people were last seen. It only moves forward."""
-    seen: dict[int, datetime] = {}
-    for row in rows:
-        if row.report.type in rules.ACTIVITIES:
-            seen[row.contact_id] = max(row.report.at, seen.get(row.contact_id, row.report.at))
-    groups: dict[datetime, list[int]] = {}
-    for contact_id, at in seen.items():
-        groups.setdefault(at, []).append(contact_id)
-    if len(groups) <= FEW:
-        for at, ids in groups.items():
-            db.session.connection().execute(_ACTIVE, {"ids": ids, "moment": at})
-        return
-    found = db.session.connection().execute(_SEEN, {"ids": list(seen)})
-    known = {row.id: row.last_activity_at for row in found}
-    later = [(id, at) for id, at in seen.items() if (known.get(id) or at) <= at]
-    bulk.update(db.session.connection(), "contact", ("last_activity_at",), later)
 
 
 def _outcome(row: _Row | Invalid, made: set[int]) -> Taken:

@@ -263,7 +263,6 @@ def _write(form: Form, signup: Signup) -> Contact:
     signup.state, signup.confirmed_at, signup.contact_id = "confirmed", now, contact.id
     if visitor is not None:
         visits.become(visitor, contact.id)
-    contact.last_activity_at = now
     db.session.flush()
     lists.join(form.list_id, [contact.id], commit=False)
     answers = {key: value for key, value in values.items() if key != "fields"}

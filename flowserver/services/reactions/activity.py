@@ -1,5 +1,5 @@
-"""A visit or a purchase is a sign of life: the contact's last activity moves. Clicks and opens write it where they are
-judged (``services/messages/tracking.py``)."""
+"""What contacts do themselves is a sign of life: their last activity moves. Clicks and opens write it where they are judged
+(``services/messages/tracking.py``)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from flowserver.models import Contact
 from flowserver.services.engine import bulk
 
 LISTENS_TO = frozenset(ACTIVITY) - {"email_opened", "email_clicked"}
+FEW = 3  # moments, each with a statement of its own
 _C = Contact.__table__.c
+_MOVE = (
+    sa.update(Contact.__table__)
+    .where(bulk.ids_named(_C.id), sa.or_(_C.last_activity_at.is_(None), _C.last_activity_at < sa.bindparam("moment")))
+    .values(last_activity_at=sa.bindparam("moment"))
+)
+_SEEN = sa.select(_C.id, _C.last_activity_at).where(bulk.ids_named(_C.id))
 
 
 def react(events: Sequence[Any], now: datetime) -> None:
@@ -24,11 +31,12 @@ def react(events: Sequence[Any], now: datetime) -> None:
     for event in events:
         at = min(event.at or now, now)
         latest[event.contact_id] = max(at, latest.get(event.contact_id, at))
-    connection = db.session.connection()
-    known = sa.select(_C.id, _C.last_activity_at).where(bulk.ids_in(_C.id, latest))
-    rows = [
-        (row.id, latest[row.id])
-        for row in connection.execute(known)
-        if row.last_activity_at is None or row.last_activity_at < latest[row.id]
-    ]
-    bulk.update(connection, "contact", ("last_activity_at",), rows)
+    connection, moments = db.session.connection(), set(latest.values())
+    if len(moments) <= FEW:
+        for moment in moments:
+            ids = [contact_id for contact_id, at in latest.items() if at == moment]
+            connection.execute(_MOVE, {"ids": ids, "moment": moment})
+        return
+    known = {row.id: row.last_activity_at for row in connection.execute(_SEEN, {"ids": list(latest)})}
+    later = [(id, at) for id, at in latest.items() if id in known and (known[id] is None or known[id] < at)]
+    bulk.update(connection, "contact", ("last_activity_at",), later)

@@ -185,11 +185,7 @@ def _seen(site: Any, url: str, visit_id: int, first: bool, stay: int) -> dict[st
 
 def _tell(site: Any, contact_id: int, type_: str, key: str, now: datetime, data: Mapping[str, Any]) -> None:
     event = events.NewEvent(site.workspace_id, contact_id, type_, str(site.id), key, now, data)
-    if events.record_many([event]):
-        c = Contact.__table__.c
-        newer = sa.or_(c.last_activity_at.is_(None), c.last_activity_at < now)
-        active = sa.update(Contact.__table__).where(c.id == contact_id, newer).values(last_activity_at=now)
-        db.session.execute(active)
+    events.record_many([event])
 
 
 # --- who it is -----------------------------------------------------------------------------------------------
