@@ -1,8 +1,8 @@
 """A moment of a flow that time starts has come."""
 
-from flowserver.services.engine import starts
+from flowserver.services.engine import timetable
 
 
 def moment(flow_id: int) -> None:
     """Make crowds of its moments; a second ring finds nothing to do."""
-    starts.fire(flow_id)
+    timetable.fire(flow_id)

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from flowserver import clock
 from flowserver.extensions import db
 from flowserver.models import Enrollment, Flow, FlowStart, Membership
-from flowserver.services.engine import bulk, starts
+from flowserver.services.engine import bulk, timetable
 from flowserver.services.flows import flows
 from flowserver.services.people import lists
 from tests.services.town import sound, wait
@@ -29,7 +29,7 @@ PEOPLE, KILLS = 100_000, 4
 WORKER = """
 import sys
 from flowserver import config, create_app
-from flowserver.services.engine import starts
+from flowserver.services.engine import starts, timetable
 
 class Silent:
     def ring(self, job, *ids): pass
@@ -38,7 +38,7 @@ starts.MOST = 5000  # so that a fast disk, too, leaves a middle to be killed in
 app = create_app(config.read({}, database_url=sys.argv[1], data=sys.argv[2], secret_key="k" * 40, testing=True,
                              rate_limits=False, extra={"queue": Silent()}), pages=False)
 with app.app_context():
-    starts.fire(int(sys.argv[3]))
+    timetable.fire(int(sys.argv[3]))
     for one in starts.undone():
         starts.work(one, seconds=600)
 print("done", flush=True)
@@ -90,12 +90,12 @@ def due_flow(workspace) -> int:
         sa.insert(Membership.__table__).from_select(("list_id", "contact_id", "workspace_id", "joined_at"), members)
     )
     db.session.commit()
-    local = (clock.now() + timedelta(days=1)).astimezone(starts.zone_of(workspace.id))
+    local = (clock.now() + timedelta(days=1)).astimezone(timetable.zone_of(workspace.id))
     trigger = {"type": "fixed_date", "date": f"{local:%Y-%m-%d}", "time": f"{local:%H:%M}", "list": everybody.id}
     flow = flows.create({"name": "Christmas", "trigger": trigger, "steps": [wait("w")]})
     flows.publish(flow.id)
     moment = clock.now() - timedelta(minutes=1)
-    local = moment.astimezone(starts.zone_of(workspace.id))
+    local = moment.astimezone(timetable.zone_of(workspace.id))
     version = flows.live_version(flows.get(flow.id))
     version.definition = {**version.definition, "trigger": {**version.definition["trigger"], **day(local)}}
     flow = flows.get(flow.id)

@@ -19,7 +19,7 @@ from flowserver.errors import Invalid
 from flowserver.extensions import db
 from flowserver.models import Decision, Enrollment, Event, Flow, FlowStart, Membership
 from flowserver.nodes import catalogue
-from flowserver.services.engine import bulk, engine, enrollment, events, starts, ticks
+from flowserver.services.engine import bulk, engine, enrollment, events, starts, ticks, timetable
 from flowserver.services.flows import flows, hand_starts, options
 
 from .town import Worker, a_list, live, people, runs, sound, tag, wait
@@ -351,7 +351,7 @@ def test_eight_workers_and_two_clocks_at_once_start_nobody_twice(app, workspace,
     def work(seed):
         dice = random.Random(seed)
         acts = [lambda one=one: tell(one) for one in ids]
-        acts += [lambda: enrollment.enroll_existing(numbers[1], 7), lambda: starts.fire(numbers[2])] * 2
+        acts += [lambda: enrollment.enroll_existing(numbers[1], 7), lambda: timetable.fire(numbers[2])] * 2
         acts += [lambda: [starts.work(one, chunk=7) for one in starts.undone()]] * 3
         acts += [lambda: engine.batch(), lambda: events.match_unmatched()] * 3
         dice.shuffle(acts)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from flowserver.errors import Conflict, Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import Alert, ContactList, Flow, FlowStart, FlowStartContact, Membership
-from flowserver.services.engine import audience, engine, starts, ticks
+from flowserver.services.engine import audience, engine, starts, ticks, timetable
 from flowserver.services.flows import checks, drafts, flows, hand_starts
 from flowserver.services.people import contacts, lists, segments, usage
 
@@ -330,7 +330,7 @@ def test_who_leaves_after_it_and_before_their_chunk_still_enters_who_joins_does_
     list_id = a_list(workspace, members=[first, gone, leaves, stays])
     flow = christmas(list_id, wait("w"))
     clock.now = T
-    starts.fire(flow.id)
+    timetable.fire(flow.id)
     (start,) = db.session.scalars(sa.select(FlowStart.id))
     starts.work(start, seconds=0, chunk=1)
     assert [run.contact_id for run in runs()] == [first]
@@ -408,7 +408,7 @@ def test_it_goes_on_where_it_stopped_and_doubles_nobody(workspace, clock, queue,
     ids = people(workspace, 10)
     flow = christmas(a_list(workspace, members=ids), wait("w"))
     clock.now = T
-    starts.fire(flow.id)
+    timetable.fire(flow.id)
     (start,) = db.session.scalars(sa.select(FlowStart.id))
     original, calls = starts.enrollment.enroll_crowd, []
 
@@ -438,7 +438,7 @@ def test_two_clocks_and_two_jobs_at_once_start_nobody_twice(workspace, clock, qu
     clock.now = T
     for _ in range(2):
         ticks.tick(clock.now)
-    assert starts.fire(flow.id) == 1 and starts.fire(flow.id) == 0
+    assert timetable.fire(flow.id) == 1 and timetable.fire(flow.id) == 0
     (start,) = db.session.scalars(sa.select(FlowStart.id))
     queue.rings = [("moment", flow.id), ("start", start)] * 3
     queue.drain()
@@ -450,7 +450,7 @@ def test_a_pause_in_the_middle_keeps_the_rest_until_it_goes_on(workspace, clock,
     ids = people(workspace, 4)
     flow = christmas(a_list(workspace, members=ids), wait("w"))
     clock.now = T
-    starts.fire(flow.id)
+    timetable.fire(flow.id)
     flows.pause(flow.id)
     queue.drain()
     assert runs() == []

@@ -153,7 +153,7 @@ def test_a_wait_until_an_hour_is_worked_out_anew_from_when_it_began(welcome, clo
     flow = welcome(wait("w", days=2), mail("m"))
     flow.next({"key": "w", "type": "wait", "until": {"time": "09:00"}}, mail("m"))
     found = one()
-    local = found.due_at.astimezone(moving.starts.zone_of(found.workspace_id))
+    local = found.due_at.astimezone(moving.timetable.zone_of(found.workspace_id))
     assert (local.hour, local.minute, found.due_kind) == (9, 0, "absolute")
     assert timedelta(0) < found.due_at - found.parked_at <= timedelta(days=1)
 

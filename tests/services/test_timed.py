@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from flowserver.errors import Invalid
 from flowserver.extensions import db
 from flowserver.models import Alert, Contact, Enrollment, Event, Field, Flow
-from flowserver.services.engine import events, starts, ticks
+from flowserver.services.engine import events, starts, ticks, timetable
 from flowserver.services.flows import flows
 from flowserver.services.people import fields, usage
 
@@ -70,7 +70,7 @@ def test_a_birthday_starts_its_contact_on_the_day_each_year(workspace, clock, qu
     assert entered() == [today]
     for year in (2027, 2028):
         clock.now = datetime(year, 5, 5, 6, 59, tzinfo=UTC)
-        starts.schedule(flows.get(row.id), clock.now)
+        timetable.schedule(flows.get(row.id), clock.now)
         db.session.commit()
         go(clock, queue, datetime(year, 5, 5, 7, 0, tzinfo=UTC))
     assert entered() == [today] * 3
@@ -82,7 +82,7 @@ def test_29_february_is_the_28th_where_there_is_none(workspace, clock, queue, bi
     for year, day, wanted in ((2027, 28, [leap, plain]), (2028, 28, [plain]), (2028, 29, [leap])):
         clock.now = datetime(year, 2, day, 7, 59, tzinfo=UTC)
         (row,) = db.session.scalars(sa.select(Flow))
-        starts.schedule(row, clock.now)
+        timetable.schedule(row, clock.now)
         db.session.commit()
         before = len(runs())
         go(clock, queue, datetime(year, 2, day, 8, 0, tzinfo=UTC))

@@ -26,7 +26,7 @@ from flowserver.errors import Invalid
 from flowserver.extensions import db
 from flowserver.models import Contact as ContactRow
 from flowserver.models import ContactTag, Decision, Enrollment, Membership, Tag
-from flowserver.services.engine import bulk, flow_state, starts
+from flowserver.services.engine import bulk, flow_state, timetable
 from flowserver.services.engine.facts import Facts
 from flowserver.services.engine.versions import compiled
 
@@ -348,7 +348,7 @@ def _write_lists(connection: sa.Connection, now: datetime, wishes: ctx.Wishes) -
     left = [(list_id, contact) for (_, contact, list_id), on in wishes.lists.items() if not on]
     bulk.insert_new(connection, "membership", columns, joined)
     if left:
-        starts.note_leavers(_grouped(left))
+        timetable.note_leavers(_grouped(left))
     _remove(connection, now, Membership.__table__, "list_id", left)
 
 

@@ -21,6 +21,7 @@ from flowserver.models import Enrollment, Flow
 from flowserver.nodes.base import span
 from flowserver.nodes.catalogue import triggers
 from flowserver.services.engine import audience, bulk, engine
+from flowserver.services.engine.flow_state import OPEN
 
 log = structlog.get_logger()
 
@@ -107,10 +108,6 @@ def _listening(workspaces: set[int], types: set[str], handed: set[int]) -> Seque
     return db.session.connection().execute(_LISTENING_OR_HANDED, {**given, "handed": handed}).all()
 
 
-# Whether people may enter: not while a person has paused the flow, but while the engine has, which gives its reason.
-OPEN: sa.ColumnElement[bool] = sa.and_(
-    ~_F.closed, sa.or_(_F.state == "active", sa.and_(_F.state == "paused", _F.pause_reason != ""))
-)
 _FLOWS = sa.select(_F.id, _F.workspace_id, _F.version_id, _F.activated_at, _F.state, _F.existing_after).where(
     bulk.ids_named(_F.workspace_id), _F.version_id.is_not(None), OPEN
 )

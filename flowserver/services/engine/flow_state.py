@@ -25,6 +25,10 @@ log = structlog.get_logger()
 CHUNK = 5000
 IN_A_REQUEST = 3.0  # seconds a page may take over its people; a job does the rest
 _E, _F = Enrollment.__table__.c, Flow.__table__.c
+# Whether people may enter: not while a person has paused the flow, but while the engine has, which gives its reason.
+OPEN: sa.ColumnElement[bool] = sa.and_(
+    ~_F.closed, sa.or_(_F.state == "active", sa.and_(_F.state == "paused", _F.pause_reason != ""))
+)
 _WORDS = {
     "runaway": N_("“%(flow)s” is paused: a step came round twice for the same contact. Nobody is lost."),
     "failing": N_("“%(flow)s” is paused: a step failed for several contacts. Nobody else is lost."),

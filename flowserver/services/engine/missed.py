@@ -19,6 +19,7 @@ from flowserver.extensions import db
 from flowserver.models import Event, Flow
 from flowserver.services.engine import engine, enrollment, events, leaving
 from flowserver.services.engine.enrollment import Matching
+from flowserver.services.engine.flow_state import OPEN
 
 WINDOW = 5_000  # events of all clients gone through in one transaction
 LOOKS = 10  # such pieces a page looks at
@@ -71,7 +72,7 @@ def let_in(flow_id: int) -> int:
     """
     total = 0
     while True:
-        query = sa.select(Flow).where(_F.id == flow_id, _F.missed_until.is_not(None), enrollment.OPEN)
+        query = sa.select(Flow).where(_F.id == flow_id, _F.missed_until.is_not(None), OPEN)
         mine = query.with_for_update(key_share=True)  # whoever starts somebody meanwhile need not wait
         flow = db.session.scalar(mine.execution_options(populate_existing=True))
         compiled = _readable(flow) if flow is not None else None

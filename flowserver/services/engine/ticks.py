@@ -12,7 +12,7 @@ import structlog
 from flowserver import extensions, jobqueue
 from flowserver.extensions import db
 from flowserver.models import Campaign, Connection, Contact, ContactList, Enrollment, Event, Flow, Import, Message
-from flowserver.services.engine import flow_state, missed, starts
+from flowserver.services.engine import flow_state, missed, starts, timetable
 
 log = structlog.get_logger()
 
@@ -79,7 +79,7 @@ def _existing(now: datetime) -> None:
 
 def _moments(now: datetime) -> None:
     """Flows that time starts, now."""
-    for flow_id in starts.due(now):
+    for flow_id in timetable.due(now):
         jobqueue.wake("moment", flow_id)
 
 

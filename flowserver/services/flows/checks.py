@@ -12,7 +12,7 @@ from flowserver.domain import definition as definitions
 from flowserver.domain.checks import Finding
 from flowserver.extensions import current_workspace, db
 from flowserver.models import Field, Flow, Workspace
-from flowserver.services.engine import starts
+from flowserver.services.engine import timetable
 from flowserver.services.flows import moments, options
 from flowserver.services.site import conversions
 from flowserver.text import N_
@@ -25,7 +25,7 @@ def findings(definition: Mapping[str, Any], flow: Flow | None = None) -> list[Fi
     """
     resolved, unknown = options.look_up(definition)
     compiled = options.compiled(resolved)
-    passed = {} if flow is not None and starts.fired(flow.id) else moments.mistakes(compiled.trigger)
+    passed = {} if flow is not None and timetable.fired(flow.id) else moments.mistakes(compiled.trigger)
     flawed = {path: [text] for path, text in options.flaws(resolved).items()}
     found = checks.findings(compiled, client(), {**flawed, **unknown, **passed, **_itself(resolved, flow)})
     return [*found, *_remarks(resolved)]

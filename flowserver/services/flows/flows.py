@@ -14,7 +14,7 @@ from flowserver.domain import definition as definitions
 from flowserver.errors import Broken, Conflict, Invalid, NotFound
 from flowserver.extensions import current_workspace, db
 from flowserver.models import Enrollment, Flow, FlowEdit, FlowVersion, User
-from flowserver.services.engine import enrollment, flow_state, missed, starts
+from flowserver.services.engine import enrollment, flow_state, missed, timetable
 from flowserver.services.flows import checks, moments, moving, options
 from flowserver.services.messages import deliveries
 from flowserver.services.people import usage
@@ -304,7 +304,7 @@ def publish(
         if options.compiled(draft).include_existing:
             flow.existing_after = 0  # let in from the first contact on; the job remembers here how far it came
             jobqueue.wake_after_commit(db.session, "enroll", flow.id)
-    starts.schedule(flow, version.created_at, replaced.definition["trigger"] if replaced else None)
+    timetable.schedule(flow, version.created_at, replaced.definition["trigger"] if replaced else None)
     db.session.commit()
     return version
 
@@ -329,7 +329,7 @@ def undo_publish(flow_id: int, user_id: int | None = None) -> tuple[FlowVersion,
     put_back = moving.put_back(version)
     version.undone_at = flow.updated_at = clock.now()
     flow.version_id, flow.draft_changed = before.id, _but_name(before.definition) != _but_name(flow.draft)
-    starts.schedule(flow, version.undone_at, version.definition["trigger"])
+    timetable.schedule(flow, version.undone_at, version.definition["trigger"])
     db.session.commit()
     return before, put_back
 
@@ -358,7 +358,7 @@ def meant_now(flow: Flow) -> enrollment.Matching | None:
     trigger, now = options.compiled(flow.draft).trigger, clock.now()
     if trigger is None or not trigger.one_shot:
         return None
-    rule = trigger.audience(now, now, starts.zone_of(flow.workspace_id))
+    rule = trigger.audience(now, now, timetable.zone_of(flow.workspace_id))
     return enrollment.count_people(rule, flow.workspace_id)
 
 

@@ -13,7 +13,7 @@ from flowserver.errors import Conflict
 from flowserver.extensions import current_workspace, db
 from flowserver.models import Enrollment, Flow, FlowStart, FlowVersion
 from flowserver.nodes import catalogue
-from flowserver.services.engine import flow_state, leavers, starts
+from flowserver.services.engine import flow_state, leavers, timetable
 from flowserver.services.people import usage
 from flowserver.text import N_, Text
 
@@ -28,14 +28,14 @@ def with_zone(definition: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(trigger, Mapping) or cls is None or "zone" not in cls.Settings().fields or trigger.get("zone"):
         return dict(definition)
     workspace_id = current_workspace() or 0
-    return {**definition, "trigger": {**trigger, "zone": starts.zone_of(workspace_id).key}}
+    return {**definition, "trigger": {**trigger, "zone": timetable.zone_of(workspace_id).key}}
 
 
 def mistakes(trigger: Any) -> dict[str, Any]:
     """What is wrong with the one moment of a starting point, by path: it has passed. Empty for all others."""
     if trigger is None or not trigger.one_shot:
         return {}
-    found = trigger.passed(clock.now(), starts.zone_of(current_workspace() or 0))
+    found = trigger.passed(clock.now(), timetable.zone_of(current_workspace() or 0))
     return {f"trigger.{found[0]}": [found[1]]} if found else {}
 
 
@@ -44,7 +44,7 @@ def refuse_change(flow: Flow, trigger: Mapping[str, Any]) -> None:
     live = db.session.get(FlowVersion, flow.version_id) if flow.version_id else None
     before = (live.definition if live else flow.draft).get("trigger", {})
     cls = catalogue.triggers().get(flow.trigger_type)
-    if cls is not None and cls.one_shot and dict(trigger) != dict(before) and starts.fired(flow.id):
+    if cls is not None and cls.one_shot and dict(trigger) != dict(before) and timetable.fired(flow.id):
         raise Conflict(FIRED)
 
 
@@ -56,9 +56,9 @@ def reopen(flow: Flow) -> None:
     now = clock.now()
     cls = catalogue.triggers().get(flow.trigger_type)
     if cls is not None and cls.one_shot and flow.starts_at is not None and flow.starts_at <= now:
-        zone = starts.zone_of(flow.workspace_id)
+        zone = timetable.zone_of(flow.workspace_id)
         when = f"{flow.starts_at.astimezone(zone):%Y-%m-%d %H:%M}"
-        text = Text(starts.MISSED.msgid, flow=flow.name, when=when)
+        text = Text(timetable.MISSED.msgid, flow=flow.name, when=when)
         flow_state.alert(flow.workspace_id, "flow_missed", f"flow:{flow.id}", text)
         db.session.commit()
         words = N_(
@@ -66,7 +66,7 @@ def reopen(flow: Flow) -> None:
             " Give it another date and go live with that first"
         )
         raise Conflict(Text(words.msgid, when=when))
-    starts.schedule(flow, now)
+    timetable.schedule(flow, now)
 
 
 def forget(flow: Flow) -> None:

@@ -25,7 +25,7 @@ from flowserver.errors import Invalid
 from flowserver.extensions import UtcDateTime, db
 from flowserver.models import Contact, Decision, Enrollment, Flow, FlowMove, FlowVersion
 from flowserver.nodes import catalogue
-from flowserver.services.engine import bulk, starts
+from flowserver.services.engine import bulk, timetable
 from flowserver.services.engine.versions import compiled
 from flowserver.services.flows import options
 from flowserver.text import N_
@@ -167,7 +167,7 @@ class _Change:
 
     @cached_property
     def zone(self) -> ZoneInfo:
-        return starts.zone_of(self.flow.workspace_id)
+        return timetable.zone_of(self.flow.workspace_id)
 
     def groups(self) -> Iterator[Group]:
         """Everybody inside by version and step, in reading order, the end first.

@@ -15,7 +15,7 @@ from flowserver.domain import people
 from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import Contact, ContactList, Membership
-from flowserver.services.engine import starts
+from flowserver.services.engine import timetable
 from flowserver.services.people import contacts as people_of
 from flowserver.services.people import crowd, usage
 from flowserver.text import N_, Text
@@ -57,7 +57,7 @@ def join(
 def leave(list_id: int, contact_ids: Sequence[int], *, commit: bool = True) -> int:
     """Take contacts off a list; how many were on it."""
     get(list_id)
-    starts.note_leavers({list_id: contact_ids})
+    timetable.note_leavers({list_id: contact_ids})
     gone = db.session.execute(
         sa.delete(Membership).where(Membership.list_id == list_id, Membership.contact_id.in_(contact_ids))
     )
@@ -204,7 +204,7 @@ def _delete_chunk(list_id: int, size: int = 500) -> bool:
     ids = db.session.scalars(members).all()
     if ids and row.leaving == "delete":
         people_of.erase(ids)
-    starts.note_leavers({list_id: ids})
+    timetable.note_leavers({list_id: ids})
     db.session.execute(sa.delete(Membership).where(Membership.list_id == list_id, Membership.contact_id.in_(ids)))
     if len(ids) < size:
         db.session.delete(row)
