@@ -146,6 +146,9 @@ class Person:
     fields: dict[str, Any] = field(default_factory=dict)
     email_consent: str = "none"
     sms_consent: str = "none"
+    web_push_consent: str = "none"
+    mobile_push_consent: str = "none"
+    ads_consent: str = "none"
     changed: dict[str, tuple[Any, Any]] = field(default_factory=dict)  # field → (old, new)
     tags: set[str] = field(default_factory=set)
 

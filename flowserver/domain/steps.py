@@ -116,6 +116,9 @@ class Contact:
     score: int = 0
     email_consent: str = "none"  # none, given, withdrawn
     sms_consent: str = "none"
+    web_push_consent: str = "none"
+    mobile_push_consent: str = "none"
+    ads_consent: str = "none"
     status: str = "active"  # active, suppressed, bounced
     owner_id: int | None = None
     locale: str = ""

@@ -37,6 +37,9 @@ class Contact(WorkspaceRow):
     score: Mapped[int] = mapped_column(default=0)  # always the sum of the ledger, score_entry
     email_consent: Mapped[str] = mapped_column(sa.String(10), default="none")  # none, given, withdrawn
     sms_consent: Mapped[str] = mapped_column(sa.String(10), default="none")
+    web_push_consent: Mapped[str] = mapped_column(sa.String(10), server_default="none")
+    mobile_push_consent: Mapped[str] = mapped_column(sa.String(10), server_default="none")
+    ads_consent: Mapped[str] = mapped_column(sa.String(10), server_default="none")
     status: Mapped[str] = mapped_column(sa.String(12), default="active")  # active, suppressed, bounced
     owner_id: Mapped[int | None] = mapped_column(BigId, sa.ForeignKey("user.id", ondelete="SET NULL"))
     locale: Mapped[str] = mapped_column(sa.String(8), default="")
@@ -114,7 +117,7 @@ class Consent(WorkspaceRow):
     __tablename__ = "consent"
 
     contact_id: Mapped[int] = mapped_column(BigId, sa.ForeignKey("contact.id", ondelete="CASCADE"), index=True)
-    channel: Mapped[str] = mapped_column(sa.String(8))  # email, sms
+    channel: Mapped[str] = mapped_column(sa.String(12))  # one of domain/consent.py
     state: Mapped[str] = mapped_column(sa.String(10))  # given, withdrawn
     at: Mapped[Instant]
     source: Mapped[str] = mapped_column(sa.String(80), default="")

@@ -11,6 +11,7 @@ from flowserver.blueprints.api import paging, problems
 from flowserver.blueprints.api.kit import ID, Answer, Resource, unchanged
 from flowserver.blueprints.api.schemas import contacts as schemas
 from flowserver.blueprints.say import say
+from flowserver.domain.consent import CHANNELS, column
 from flowserver.errors import Invalid
 from flowserver.services.people import browse, contacts, intake, why
 from flowserver.text import N_
@@ -30,7 +31,7 @@ EXAMPLE = {
     "score": 0,
     "tags": ["customer"],
     "lists": [{"id": 1, "name": "Newsletter"}],
-    "consent": {"email": "given", "sms": "none"},
+    "consent": {"email": "given", "sms": "none", "web_push": "none", "mobile_push": "none", "ads": "none"},
     "status": "active",
     "source": "api",
     "created_at": "2026-05-04T09:00:00Z",
@@ -61,7 +62,7 @@ def show(row: Any, page: browse.Page) -> dict[str, Any]:
         "score": row.score,
         "tags": page.tags[row.id],
         "lists": [{"id": id, "name": name} for id, name in page.lists[row.id]],
-        "consent": {"email": row.email_consent, "sms": row.sms_consent},
+        "consent": {channel: getattr(row, column(channel)) for channel in CHANNELS},
         "status": row.status,
         "source": row.source,
         "created_at": row.created_at,

@@ -11,6 +11,7 @@ from flask_babel import lazy_gettext as _l
 from wtforms import SelectChoice
 from wtforms.widgets import CheckboxInput, ListWidget
 
+from flowserver.domain.consent import CHANNELS
 from flowserver.domain.people import Spec, show_phone
 
 OWN = "own-"  # before the key of a custom field, which may be called like one of ours
@@ -90,7 +91,7 @@ def _typed(value: Any) -> str:
 class ConsentForm(wtforms.Form):
     channel = wtforms.SelectField(
         _l("Channel"),
-        choices=[SelectChoice("email", _l("E-mail")), SelectChoice("sms", _l("SMS"))],
+        choices=[SelectChoice(key, _l(name)) for key, name in CHANNELS.items()],
         validate_choice=False,
     )
     state = wtforms.SelectField(

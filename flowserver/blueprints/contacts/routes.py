@@ -20,6 +20,7 @@ from flowserver.blueprints.contacts.forms import (
     contact_form,
 )
 from flowserver.blueprints.fieldkit import add_errors, page, sent
+from flowserver.domain.consent import CHANNELS
 from flowserver.errors import Conflict, Invalid
 from flowserver.services.flows import hand_starts
 from flowserver.services.loyalty import cards
@@ -123,6 +124,7 @@ def _show(contact_id: int, consent: ConsentForm | None = None, score: ScoreForm 
         tags=has[contact_id],
         specs=contacts.book().specs,
         consents=consents.history(contact_id),
+        channels=CHANNELS,
         ledger=scores.ledger(contact_id, 20),
         gained=scores.gained(contact_id),
         inside=passages.inside(contact_id),

@@ -1,4 +1,4 @@
-"""A contact agrees to messages by e-mail or SMS, or withdraws: on a form, on the preference page, or told to you."""
+"""A contact agrees to messages on a channel, or withdraws: on a form, on the preference page, over the API, or told to you."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import wtforms
 from marshmallow import fields, validate
 
+from flowserver.domain.consent import CHANNELS
 from flowserver.domain.steps import Fact
 from flowserver.nodes import base
 from flowserver.nodes.base import Names, NodeForm, Trigger
@@ -18,6 +19,12 @@ _SENTENCES = {
     ("email", "withdrawn"): N_("When a contact withdraws from e-mail"),
     ("sms", "given"): N_("When a contact agrees to SMS"),
     ("sms", "withdrawn"): N_("When a contact withdraws from SMS"),
+    ("web_push", "given"): N_("When a contact agrees to web push"),
+    ("web_push", "withdrawn"): N_("When a contact withdraws from web push"),
+    ("mobile_push", "given"): N_("When a contact agrees to mobile push"),
+    ("mobile_push", "withdrawn"): N_("When a contact withdraws from mobile push"),
+    ("ads", "given"): N_("When a contact agrees to ads"),
+    ("ads", "withdrawn"): N_("When a contact withdraws from ads"),
 }
 
 
@@ -34,8 +41,8 @@ class ConsentChanged(Trigger):
     class Settings(base.Settings):
         channel = fields.String(
             required=True,
-            validate=validate.OneOf(["email", "sms"], error=N_("Choose e-mail or SMS")),
-            error_messages={"required": N_("Choose e-mail or SMS")},
+            validate=validate.OneOf(list(CHANNELS), error=N_("Choose the channel")),
+            error_messages={"required": N_("Choose the channel")},
         )
         state = fields.String(
             required=True,
@@ -49,7 +56,7 @@ class ConsentChanged(Trigger):
             choices={"given": N_("The contact agrees"), "withdrawn": N_("The contact withdraws")},
             default="given",
         )
-        channel = wtforms.SelectField(N_("To messages by"), choices={"email": N_("E-mail"), "sms": N_("SMS")})
+        channel = wtforms.SelectField(N_("To messages by"), choices=CHANNELS)
 
     def admits(self, event: Fact) -> bool:
         return self._is_mine(event) and (event.data or {}).get("new") == self.settings["state"]

@@ -14,6 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from flowserver import extensions
+from flowserver.domain import consent
 from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import (
@@ -98,8 +99,7 @@ _CONTACT = (
     Contact.locale,
     Contact.fields,
     Contact.score,
-    Contact.email_consent,
-    Contact.sms_consent,
+    *(getattr(Contact, name) for name in consent.COLUMNS),
     Contact.status,
     Contact.source,
     Contact.created_at,

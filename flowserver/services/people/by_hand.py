@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from flowserver.domain import people
+from flowserver.domain.consent import ADDRESSES, CHANNELS, STATES
 from flowserver.errors import Conflict, Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import Contact, Membership
@@ -87,9 +88,9 @@ def consent(contact_id: int, channel: str, state: str, words: str) -> None:
     Agreeing needs the words and the occasion: they are the proof.
     """
     mistakes: dict[str, Any] = {}
-    if channel not in consents.CHANNELS:
+    if channel not in CHANNELS:
         mistakes["channel"] = [N_("Choose the channel")]
-    if state not in consents.STATES:
+    if state not in STATES:
         mistakes["state"] = [N_("Choose whether the contact agreed or withdrew")]
     proof = people.clean(words)
     if state == "given" and not proof:
@@ -99,7 +100,8 @@ def consent(contact_id: int, channel: str, state: str, words: str) -> None:
     if mistakes:
         raise Invalid(mistakes)
     contact = contacts.get(contact_id)
-    if state == "given" and not getattr(contact, "email" if channel == "email" else "phone"):
+    address = ADDRESSES.get(channel)
+    if state == "given" and address and not getattr(contact, address):
         raise Conflict(N_("The contact has no address for this channel"))
     consents.change(contact, channel, state, source=SOURCE, words=proof)
     db.session.commit()

@@ -7,12 +7,11 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from flowserver import clock
+from flowserver.domain.consent import ADDRESSES, column
 from flowserver.extensions import db
 from flowserver.models import Consent, Contact, Suppression
 from flowserver.services.engine import events
 
-CHANNELS = ("email", "sms")
-STATES = ("given", "withdrawn")
 LIFTED_BY_CONSENT = ("unsubscribed", "stop")  # the person's own wish, which the person may change
 
 
@@ -33,8 +32,8 @@ def change(
     Runs in the caller's transaction. ``source`` says where ("form Footer"), ``words`` what was agreed to.
     """
     at = at or clock.now()
-    column = f"{channel}_consent"
-    old = getattr(contact, column)
+    name = column(channel)
+    old = getattr(contact, name)
     if old == state == "withdrawn":
         return False
     db.session.add(
@@ -53,7 +52,7 @@ def change(
         _lift(contact, channel)
     if old == state:
         return False
-    setattr(contact, column, state)
+    setattr(contact, name, state)
     contact.updated_at = clock.now()  # it may have been given long ago
     db.session.flush()
     if not silent:
@@ -64,7 +63,9 @@ def change(
 
 def _lift(contact: Contact, channel: str) -> None:
     """Take the address off the suppression list where the contact had put it there."""
-    address = contact.email if channel == "email" else contact.phone
+    if channel not in ADDRESSES:
+        return
+    address = getattr(contact, ADDRESSES[channel])
     db.session.execute(
         sa.delete(Suppression).where(
             Suppression.workspace_id == contact.workspace_id,

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from flowserver import clock, extensions
-from flowserver.domain import importing
+from flowserver.domain import consent, importing
 from flowserver.domain.importing import ADDRESSES, Person
 from flowserver.errors import Invalid
 from flowserver.extensions import db
@@ -28,8 +28,7 @@ HELD = (
     "last_name",
     "locale",
     "fields",
-    "email_consent",
-    "sms_consent",
+    *consent.COLUMNS,
 )
 _C = Contact.__table__.c
 
@@ -134,7 +133,8 @@ class _Writer:
         """Insert those who are new."""
         new = [person for person in persons if person.id is None]
         common = {"created_at": self.now, "status": "active", "score": 0, "source": self.source}
-        rows = [{**self._values(person), **common} for person in new]
+        values = [{key: value for key, value in self._values(one).items() if key not in consent.COLUMNS} for one in new]
+        rows = [{**each, **common} for each in values]
         made = crowd.insert_new(Contact, rows, ("id", "email", "phone"))
         if len(made) < len(new):
             raise _Hard
@@ -159,16 +159,17 @@ class _Writer:
         proof, lifted = [], []
         for arrival, person in met:
             for channel, state in arrival.consent.items():
-                old = getattr(person, f"{channel}_consent")
+                name = consent.column(channel)
+                old = getattr(person, name)
                 if old == state == "withdrawn":
                     continue
                 words = (arrival.consent_source[:80], arrival.consent_words)
                 proof.append((self.workspace_id, person.id, channel, state, self.now, *words, self.now))
-                if state == "given":
-                    lifted.append((channel, person.email if channel == "email" else person.phone))
+                if state == "given" and channel in consent.ADDRESSES:
+                    lifted.append((channel, getattr(person, consent.ADDRESSES[channel])))
                 if old != state:
-                    setattr(person, f"{channel}_consent", state)
-                    person.changed[f"{channel}_consent"] = (old, state)
+                    setattr(person, name, state)
+                    person.changed[name] = (old, state)
                     data = {"channel": channel, "old": old, "new": state, "source": arrival.consent_source[:80]}
                     self._tell(person, "consent_changed", channel, data)
         columns = ("workspace_id", "contact_id", "channel", "state", "at", "source", "words", "created_at")
@@ -176,7 +177,7 @@ class _Writer:
         self._lift(lifted)
 
     def _lift(self, given: Sequence[tuple[str, str | None]]) -> None:
-        for channel in consents.CHANNELS:
+        for channel in consent.ADDRESSES:
             addresses = [address for one, address in given if one == channel and address]
             if addresses:
                 lifted = sa.delete(Suppression).where(

@@ -8,7 +8,7 @@ from typing import Any
 from flask import current_app
 
 from flowserver import extensions
-from flowserver.domain import csvfile
+from flowserver.domain import consent, csvfile
 from flowserver.extensions import db
 from flowserver.models import Contact
 from flowserver.services.people import contacts
@@ -20,8 +20,7 @@ COLUMNS = (  # heading and attribute; the headings are those an import recognise
     ("first_name", "first_name"),
     ("last_name", "last_name"),
     ("language", "locale"),
-    ("email_consent", "email_consent"),
-    ("sms_consent", "sms_consent"),
+    *((name, name) for name in consent.COLUMNS),
     ("status", "status"),
     ("score", "score"),
 )

@@ -17,6 +17,7 @@ from flask_babel import gettext as _
 
 from flowserver import clock, extensions
 from flowserver.domain import people, tokens
+from flowserver.domain.consent import ADDRESSES
 from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import Contact, Form, Signup, Workspace
@@ -255,7 +256,7 @@ def _write(form: Form, signup: Signup) -> Contact:
     visitor = visits.hold(signup.visitor)
     phone_is_theirs = _leave_out_taken_phone(values)
     contact, _new = contacts.put(values, source=f"form:{form.id}")
-    for channel in consents.CHANNELS:
+    for channel in ADDRESSES:
         if channel in signup.consents and (channel == "email" or phone_is_theirs):
             given = now if channel == "email" else signup.created_at  # the button confirms the e-mail address only
             words = signup.consents[channel]

@@ -456,6 +456,12 @@ _CONSENTS = {
     ("email", "withdrawn"): N_("Withdrew consent for e-mails"),
     ("sms", "given"): N_("Agreed to SMS"),
     ("sms", "withdrawn"): N_("Withdrew consent for SMS"),
+    ("web_push", "given"): N_("Agreed to web push"),
+    ("web_push", "withdrawn"): N_("Withdrew consent for web push"),
+    ("mobile_push", "given"): N_("Agreed to mobile push"),
+    ("mobile_push", "withdrawn"): N_("Withdrew consent for mobile push"),
+    ("ads", "given"): N_("Agreed to ads"),
+    ("ads", "withdrawn"): N_("Withdrew consent for ads"),
 }
 
 

@@ -12,6 +12,8 @@ from flowserver.services.people import fields
 from .conftest import each
 from .test_door import problem
 
+NEVER_ASKED = dict.fromkeys(("email", "sms", "web_push", "mobile_push", "ads"), "none")
+
 
 @pytest.fixture
 def ada(api):
@@ -43,7 +45,7 @@ def test_it_makes_a_contact(api, clock):
         "score": 0,
         "tags": [],
         "lists": [],
-        "consent": {"email": "none", "sms": "none"},
+        "consent": NEVER_ASKED,
         "status": "active",
         "source": "api",
         "created_at": "2026-05-04T09:00:00Z",
@@ -77,7 +79,7 @@ def test_it_takes_everything_at_once(api, db, newsletter, workspace):
     assert answer.json["fields"] == {**values, "coffee": "Espresso"}
     assert answer.json["tags"] == ["customer", "vip"]
     assert answer.json["lists"] == [{"id": newsletter.id, "name": "Newsletter"}]
-    assert answer.json["consent"] == {"email": "given", "sms": "withdrawn"}
+    assert answer.json["consent"] == {**NEVER_ASKED, "email": "given", "sms": "withdrawn"}
     proof = db.session.scalars(sa.select(Consent).where(Consent.channel == "email")).one()
     assert (proof.source, proof.words) == ("checkout", "Yes, send me news")
 
@@ -347,7 +349,7 @@ def test_a_list_that_does_not_exist_is_named(api, ada, list):
 def test_consent_is_kept_with_its_proof(api, ada, clock):
     path = f"/contacts/{ada['id']}/consents"
     given = {"channel": "sms", "state": "given", "source": "till", "words": "Yes", "at": "2026-05-01T12:00:00+02:00"}
-    assert api.post(path, given).json["consent"] == {"email": "none", "sms": "given"}
+    assert api.post(path, given).json["consent"] == {**NEVER_ASKED, "sms": "given"}
     assert api.post(path, {"channel": "sms", "state": "withdrawn"}).json["consent"]["sms"] == "withdrawn"
     assert api.post(path, {"channel": "sms", "state": "withdrawn"}).status_code == 200
     kept = api.get(path).json
@@ -355,6 +357,16 @@ def test_consent_is_kept_with_its_proof(api, ada, clock):
         {"state": "given", "at": "2026-05-01T10:00:00Z", "source": "till", "words": "Yes"},
         {"state": "withdrawn", "at": "2026-05-04T09:00:00Z", "source": "API", "words": ""},
     ]
+
+
+def test_consent_for_push_messages_and_ads_is_kept_too_without_an_address(api, ada):
+    path = f"/contacts/{ada['id']}/consents"
+    for channel in ("web_push", "mobile_push", "ads"):
+        assert api.post(path, {"channel": channel, "state": "given"}).json["consent"][channel] == "given"
+    body = {"contacts": [{"email": ada["email"], "consent": {"ads": "withdrawn"}}]}
+    assert api.post("/contacts/bulk", body).json["updated"] == 1
+    shown = api.get(f"/contacts/{ada['id']}").json["consent"]
+    assert shown == {"email": "none", "sms": "none", "web_push": "given", "mobile_push": "given", "ads": "withdrawn"}
 
 
 @each(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from flowserver.domain.consent import CHANNELS
 from flowserver.nodes.conditions.has_consent import HasConsent
 
 from ..kit import holds, item, mistakes, names, person
@@ -10,10 +11,9 @@ SAMPLES = [{"channel": "email"}, {"channel": "sms"}]
 
 
 @pytest.mark.parametrize("state", ["none", "given", "withdrawn"])
-@pytest.mark.parametrize("channel", ["email", "sms"])
+@pytest.mark.parametrize("channel", CHANNELS)
 def test_only_given_is_yes(channel, state):
-    other = {"email": "sms", "sms": "email"}[channel]
-    contact = person(**{f"{channel}_consent": state, f"{other}_consent": "given"})
+    contact = person(**{f"{one}_consent": state if one == channel else "given" for one in CHANNELS})
     assert holds(HasConsent, {"channel": channel}, contact) is (state == "given")
     assert HasConsent({"channel": channel}).facts(item(contact)) == {"consent": state}
 
@@ -25,4 +25,5 @@ def test_it_needs_a_channel(raw):
 
 def test_its_question():
     assert HasConsent({"channel": "sms"}).question(names) == "Has agreed to marketing by SMS?"
+    assert HasConsent({"channel": "ads"}).question(names) == "Has agreed to being shown ads?"
     assert HasConsent({"channel": "email"}).question(names) == "Has agreed to marketing by e-mail?"

@@ -32,8 +32,8 @@ def test_taking_it_back_during_the_wait_undoes_the_start():
 @pytest.mark.parametrize(
     ("raw", "wrong"),
     [
-        ({}, {"channel": ["Choose e-mail or SMS"], "state": ["Choose whether the contact agreed or withdrew"]}),
-        ({"channel": "fax", "state": "given"}, {"channel": ["Choose e-mail or SMS"]}),
+        ({}, {"channel": ["Choose the channel"], "state": ["Choose whether the contact agreed or withdrew"]}),
+        ({"channel": "fax", "state": "given"}, {"channel": ["Choose the channel"]}),
         ({"channel": "sms", "state": "none"}, {"state": ["Choose whether the contact agreed or withdrew"]}),
     ],
 )
@@ -44,3 +44,5 @@ def test_bad_answers_are_refused(raw, wrong):
 def test_it_says_how_the_flow_starts():
     assert ConsentChanged(SAMPLES[0]).sentence(names) == "When a contact agrees to e-mail"
     assert ConsentChanged(SAMPLES[1]).sentence(names) == "When a contact withdraws from SMS"
+    push = ConsentChanged({"channel": "web_push", "state": "given"})
+    assert push.sentence(names) == "When a contact agrees to web push"

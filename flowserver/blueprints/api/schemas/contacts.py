@@ -5,10 +5,9 @@ from __future__ import annotations
 from marshmallow import fields as plain
 
 from flowserver.blueprints.api import fields, paging
+from flowserver.domain.consent import CHANNELS, STATES
 
 MOST_AT_ONCE = 1000
-CHANNELS = ("email", "sms")
-STATES = ("given", "withdrawn")
 
 
 def _consent_states() -> fields.Part:
@@ -20,6 +19,9 @@ class ConsentStates(fields.Input):
 
     email = fields.Word(STATES)
     sms = fields.Word(STATES)
+    web_push = fields.Word(STATES)
+    mobile_push = fields.Word(STATES)
+    ads = fields.Word(STATES)
 
 
 class ContactValues(fields.Input):
@@ -80,8 +82,11 @@ class OnList(fields.Shown):
 class ConsentShown(fields.Shown):
     """Consent by channel: none, given or withdrawn."""
 
-    email = plain.String(metadata={"enum": ["none", "given", "withdrawn"]})
-    sms = plain.String(metadata={"enum": ["none", "given", "withdrawn"]})
+    email = plain.String(metadata={"enum": ["none", *STATES]})
+    sms = plain.String(metadata={"enum": ["none", *STATES]})
+    web_push = plain.String(metadata={"enum": ["none", *STATES]})
+    mobile_push = plain.String(metadata={"enum": ["none", *STATES]})
+    ads = plain.String(metadata={"enum": ["none", *STATES]})
 
 
 class Contact(fields.Shown):
@@ -148,7 +153,7 @@ class JoinIn(fields.Input):
 class ConsentIn(fields.Input):
     """One change of consent, with its proof."""
 
-    channel = fields.Word(CHANNELS, required=True)
+    channel = fields.Word(list(CHANNELS), required=True)
     state = fields.Word(STATES, required=True)
     source = fields.Text(80, metadata={"description": "Where: a shop, a form, a call."})
     words = fields.Text(2000, metadata={"description": "What was agreed to, word for word."})
