@@ -14,8 +14,8 @@ NEW = ("web_push_consent", "mobile_push_consent", "ads_consent")
 def upgrade() -> None:
     for name in NEW:
         op.add_column("contact", sa.Column(name, sa.String(10), nullable=False, server_default="none"))
-    if op.get_bind().dialect.name == "postgresql":  # SQLite does not look at lengths
-        op.alter_column("consent", "channel", type_=sa.String(12))
+    with op.batch_alter_table("consent", table_kwargs={"sqlite_autoincrement": True}) as table:
+        table.alter_column("channel", existing_type=sa.String(8), type_=sa.String(12), existing_nullable=False)
 
 
 def downgrade() -> None:
