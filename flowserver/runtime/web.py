@@ -11,6 +11,8 @@ from flask import Flask
 
 from flowserver.config import WEB_THREADS
 
+CONNECTIONS = 800  # at once; below the usual limit of 1,024 open files, with room for databases and logs
+
 
 def application() -> Flask:
     """The application with logs set up, for ``gunicorn 'flowserver.runtime.web:application()'``."""
@@ -45,7 +47,8 @@ def serve(app: Flask, listener: socket.socket) -> None:
         threads=WEB_THREADS,
         ident=None,
         channel_timeout=60,
-        connection_limit=1000,
+        connection_limit=CONNECTIONS,
+        asyncore_use_poll=True,  # select() ends the process where more than 1,024 files are open
         max_request_body_size=app.config["MAX_CONTENT_LENGTH"],
         clear_untrusted_proxy_headers=False,
         log_untrusted_proxy_headers=False,
