@@ -89,7 +89,10 @@ def json_object() -> dict[str, Any]:
         return {}
     raw = request.get_data(cache=True)
     if raw and g.get("texts") and request.mimetype == YAML:
-        return flowtext.load(raw.decode("utf-8", "replace"))
+        try:
+            return flowtext.load(raw.decode())
+        except UnicodeDecodeError:
+            raise Invalid(N_("Write the text in UTF-8")) from None
     if not raw:
         return {}
     if not request.is_json:

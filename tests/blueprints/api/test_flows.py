@@ -441,7 +441,7 @@ def test_a_version_is_shown_as_text(api, flow):
 
 
 def test_bad_text_is_refused_in_words(api, newsletter):
-    for raw in (b"a: [", b"a: &x 1\nb: *x", b"- 1", b"\xff\xfe\x00", b"name: x"):
+    for raw in (b"a: [", b"a: &x 1\nb: *x", b"- 1", b"\xff\xfe\x00", b"name: x", b"name: caff\xe8", b'name: "\\ud800"'):
         found = problem(api.post("/flows", data=raw, content_type="application/yaml"), 422, "invalid")
         assert found["errors"]
     problem(api.post("/lists", data=b"name: x", content_type="application/yaml"), 415, "unsupported-media-type")
