@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import marshmallow as ma
@@ -63,6 +63,18 @@ class Sms:
     text: str
     ref: str = ""
     callback: str = ""
+
+
+def instant(text: Any) -> datetime | None:
+    """When something happened, in UTC, from ISO 8601 text (without a zone: UTC). ``None`` where it cannot be told: a
+    report that cannot say when still says what."""
+    if not isinstance(text, str):
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 @dataclass(slots=True, frozen=True)

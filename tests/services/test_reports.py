@@ -6,6 +6,7 @@ import itertools
 import json
 import threading
 from dataclasses import replace
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -27,6 +28,7 @@ from flowserver.models import (
 )
 from flowserver.providers.base import DeliveryEvent
 from flowserver.services.messages import deliveries
+from flowserver.services.people import consents
 
 TEXT = {"key": "text", "type": "send_sms", "text": "Hi {{ contact.first_name }}, it’s ready"}
 
@@ -227,7 +229,14 @@ def test_unknown_addresses_are_not_found(sent, phone, way, client, path):
     assert post(client, way, report(phone, "delivered"), path=path).status_code == 404
 
 
-@pytest.mark.parametrize("raw", [b"", b"[]", b"{", b"null", b'{"at": 5, "ref": {}}', b'{"at": "yesterday"}', b"\xff"])
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"", b"[]", b"{", b"null", b'{"at": 5, "ref": {}}', b'{"at": "yesterday"}', b"\xff", b"[" * 100_000,
+        b'{"a":' * 100_000, b'{"ref": "\\ud800", "status": "delivered"}', b'{"ref": "a\\u0000b", "status": "failed"}',
+        b'{"ref": "1", "status": [], "id": NaN}',
+    ],
+)  # fmt: skip
 def test_genuine_nonsense_is_answered_not_broken(sent, phone, way, client, raw):
     assert post(client, way, raw).status_code in (204, 400)
 
@@ -282,6 +291,28 @@ def test_stop_from_a_stranger_is_remembered_too(sent, phone, way, client):
     post(client, way, incoming("STOP", sender="+447700900123"))
     assert db.session.scalar(sa.select(Suppression.address)) == "+447700900123"
     assert db.session.scalar(sa.select(Contact.sms_consent)) == "given"
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "soon", None, 5])
+def test_a_moment_that_cannot_be_is_now(sent, phone, way, client, clock, at):
+    assert post(client, way, {**report(phone, "delivered"), "at": at}).status_code == 204
+    assert message(sent).delivered_at == clock.now
+    assert post(client, way, {**incoming("STOP"), "at": at}).status_code == 204
+    assert db.session.scalar(sa.select(Consent.at).where(Consent.state == "withdrawn")) == clock.now
+
+
+def test_stop_told_again_does_not_undo_a_newer_agreement(sent, phone, way, client, clock):
+    post(client, way, incoming("STOP"))
+    clock.now += timedelta(hours=1)
+    consents.change(db.session.scalar(sa.select(Contact)), "sms", "given", source="till")
+    db.session.commit()
+    clock.now += timedelta(hours=1)
+    for id in ("p9", "late"):  # the very same text; another one, written before the agreement and only heard of now
+        assert post(client, way, incoming("STOP", id=id)).status_code == 204
+    assert db.session.scalar(sa.select(Contact.sms_consent)) == "given"
+    assert db.session.scalar(sa.select(Suppression)) is None
+    post(client, way, {**incoming("STOP", id="p10"), "at": clock.now.isoformat()})
+    assert db.session.scalar(sa.select(Contact.sms_consent)) == "withdrawn"
 
 
 def test_other_texts_change_nothing(sent, phone, way, client):

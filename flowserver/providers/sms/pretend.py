@@ -8,12 +8,11 @@ posts ``{"id", "ref", "status": "delivered" | "failed", "error"?, "at"}`` or ``{
 from __future__ import annotations
 
 import hmac
-import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+import orjson
 from marshmallow import fields, validate
 
 from flowserver.errors import Invalid, ProviderAuthFailed, ProviderError, ProviderUnavailable
@@ -68,23 +67,17 @@ class Pretend(SmsProvider):
 
     def events(self, request: WebhookRequest) -> Sequence[DeliveryEvent | Incoming]:
         try:
-            row = json.loads(request.body)
-            at = _instant(row.get("at"))
+            row = orjson.loads(request.body)
+            at = base.instant(row.get("at"))
+            said = {name: str(value).replace("\0", "") for name, value in row.items() if value is not None}
             if row.get("type") == "incoming":
-                words = (str(row.get("from") or ""), str(row.get("to") or ""), str(row.get("text") or ""))
-                return [Incoming(*words, at, str(row.get("id") or ""))]
-            kind = self.kinds.get(row.get("status"), "unknown")
-            ref, phone_id = str(row.get("ref") or ""), str(row.get("id") or "") or None
-            return [DeliveryEvent(ref, kind, at, str(row.get("error") or "")[:300], phone_id, raw=row)]
+                words = (said.get("from", ""), said.get("to", ""), said.get("text", ""))
+                return [Incoming(*words, at, said.get("id", ""))]
+            kind = self.kinds.get(said.get("status", ""), "unknown")
+            reason, phone_id = said.get("error", "")[:300], said.get("id") or None
+            return [DeliveryEvent(said.get("ref", ""), kind, at, reason, phone_id, raw=said)]
         except (ValueError, AttributeError, TypeError) as error:
             raise Invalid(N_("The report cannot be read")) from error
-
-
-def _instant(text: Any) -> datetime | None:
-    if not isinstance(text, str) or not text:
-        return None
-    at = datetime.fromisoformat(text)
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 class _Session(base.Session):

@@ -112,6 +112,11 @@ def keep(events: Sequence[NewEvent]) -> list[NewEvent]:
     return _insert(events, clock.now())
 
 
+def known(key: str | None) -> bool:
+    """Whether an event with this key of the present client is recorded."""
+    return key is not None and db.session.scalar(sa.select(Event.id).where(Event.key == key)) is not None
+
+
 def fresh_key() -> str:
     """A key nobody else has."""
     return uuid.uuid4().hex

@@ -17,7 +17,7 @@ from flowserver.domain import sms
 from flowserver.domain.tokens import number
 from flowserver.errors import Forbidden, NotFound
 from flowserver.extensions import db
-from flowserver.models import Connection, Contact, Engagement, Message
+from flowserver.models import Connection, Consent, Contact, Engagement, Message
 from flowserver.providers.base import DeliveryEvent, Incoming, WebhookRequest
 from flowserver.services.engine import events
 from flowserver.services.messages import connections, outcomes
@@ -148,21 +148,34 @@ def _left(row: Any, report: DeliveryEvent, at: datetime) -> bool:
 
 
 def incoming(connection: Any, text: Incoming) -> bool:
-    """A text came in on a connection: STOP ends SMS to that number for good. ``True`` when it changed something. Commits."""
+    """A text came in on a connection: STOP ends SMS to that number, until the person agrees anew. Commits.
+
+    ``True`` when it changed something. The same text told again, or one older than the last agreement, changes nothing.
+    """
     if not sms.is_stop(text.text):
         log.info("incoming.text", connection=connection.id)
         return False
     now = min(text.at or clock.now(), clock.now())
     contact = db.session.scalar(sa.select(Contact).where(Contact.phone == text.sender))
+    key = f"incoming:{connection.id}:{text.id}" if text.id else None
+    if contact is not None and (_agreed_since(contact, now) or events.known(key)):
+        log.info("incoming.stop_again", connection=connection.id)
+        return False
     changed = False
     if contact is not None and contact.sms_consent != "withdrawn":
         changed = consents.change(contact, "sms", "withdrawn", source="STOP", words=text.text[:200], at=now)
-        key = f"incoming:{connection.id}:{text.id}" if text.id else None
         events.record(contact.id, "unsubscribed", subject="sms", key=key, at=now, data={"source": "STOP"})
     outcomes.suppress(_Stopped(connection.workspace_id, "sms"), text.sender[:254], "stop", "STOP", now)
     db.session.commit()
     log.info("incoming.stop", connection=connection.id)
     return changed
+
+
+def _agreed_since(contact: Contact, moment: datetime) -> bool:
+    given = (Consent.contact_id == contact.id, Consent.channel == "sms", Consent.state == "given", Consent.at > moment)
+    return (
+        contact.sms_consent == "given" and db.session.scalar(sa.select(Consent.id).where(*given).limit(1)) is not None
+    )
 
 
 class _Stopped:
