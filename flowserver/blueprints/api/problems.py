@@ -75,7 +75,10 @@ def ours(error: FlowserverError) -> Response:
         detail = _summary(more["errors"])
     for use in getattr(error, "uses", ()):
         more.setdefault("uses", []).append({"kind": use.kind, "id": use.id, "name": use.name})
-    return problem(error.status, detail, error.slug, **more)
+    response = problem(error.status, detail, error.slug, **more)
+    if hasattr(error, "again_in"):
+        response.headers["Retry-After"] = str(error.again_in)
+    return response
 
 
 def http(error: HTTPException) -> Response:

@@ -24,13 +24,14 @@ from flowserver.text import N_
 
 KEPT = timedelta(hours=24)
 PATIENCE = timedelta(minutes=2)  # a claim this old without a mark belongs to a process that is gone
+LOST = 0  # the status of work whose answer broke
 LONGEST = 255  # characters in a key
 
 
 class InFlight(Conflict):
     """The first request with this key is still being worked on: ask again in a moment."""
 
-    slug = "in-flight"
+    slug, again_in = "in-flight", 1
 
 
 class AnswerLost(Conflict):
@@ -82,12 +83,12 @@ def claim(key: str, method: str, path: str, body_hash: str) -> Claim | Stored:
         raise InFlight(_RUNNING)  # it was given back between our two looks
     if known.created_at > now - KEPT:
         _compare(known, request)
-        if known.status is not None:
+        if known.status:
             return Stored(known.status, known.answer or "", known.headers)
+        if known.status != LOST and known.created_at > now - PATIENCE:  # its answer may be kept in a moment
+            raise InFlight(_RUNNING)
         if known.done:
             raise AnswerLost(_LOST)
-        if known.created_at > now - PATIENCE:
-            raise InFlight(_RUNNING)
     return _take_over(known, {**request, **fresh})
 
 
@@ -145,8 +146,9 @@ def _mine(claimed: Claim) -> sa.Update:
 
 
 def release(claimed: Claim) -> None:
-    """Give the key back after a request that failed, unless part of its work is done. Rolls back, then commits."""
+    """Give the key back after a request that failed; where its work is done, its answer is lost. Rolls back, then commits."""
     db.session.rollback()
+    db.session.execute(_mine(claimed).where(Idempotency.done).values(status=LOST))
     db.session.execute(
         sa.delete(Idempotency)
         .where(Idempotency.id == claimed.id, Idempotency.token == claimed.token, ~Idempotency.done)
