@@ -48,4 +48,4 @@ def list_clients(query: Mapping[str, Any]) -> Any:
     A key of the agency names one of them in the header `Flowserver-Client` of every other request.
     """
     rows, following = api_access.clients(g.caller, query["cursor"], query["limit"])
-    return {"data": [row._asdict() for row in rows], "next": paging.encode(following) if following else None}
+    return {"data": [row._asdict() for row in rows], "next": paging.following(following)}

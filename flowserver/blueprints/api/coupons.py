@@ -328,7 +328,7 @@ def list_coupon_redemptions(query: Mapping[str, Any]) -> Any:
         updated_since=query.get("updated_since"),
     )
     rows, limit = found[: query["limit"]], query["limit"]
-    following = paging.encode(rows[-1].row.id) if len(found) > limit else None
+    following = paging.following(rows[-1].row.id if len(found) > limit else None)
     return {"data": [show_use(one) for one in rows], "next": following}
 
 

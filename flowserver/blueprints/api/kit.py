@@ -38,11 +38,7 @@ ID = "<int(min=1, max=9223372036854775807):%s>"
 PER_KEY = "3000 per minute"
 CLIENT = "Flowserver-Client"  # names the client an agency key acts for
 WRONG_KEYS = "60 per minute"  # from one address
-LIVE = {
-    "inside",
-    "contacts",
-    "numbers",
-}  # counts that move by themselves: no change anybody made, but nothing to cache either
+LIVE = {"inside", "contacts", "numbers"}  # counts that move by themselves: no change anybody made
 DUMP = orjson.OPT_UTC_Z
 JSON = "application/json"
 AS_TEXT = "-yaml"  # ends the ETag of a definition as text
@@ -68,6 +64,8 @@ def _only_when_limited(response: Response) -> Response:
     """The limiter names a time to wait in every answer; ours does so only where one must wait."""
     if request.path.startswith("/api/") and response.status_code not in (429, 503):
         response.headers.pop("Retry-After", None)
+        if "again_in" in g:
+            response.headers["Retry-After"] = str(g.again_in)
     return response
 
 
@@ -245,15 +243,25 @@ def respond(found: Any, tagged: bool = False) -> Response:
     response.headers["Cache-Control"] = "private, no-cache"
     if tagged:
         response.set_etag(etag(answer.data))
-        if request.method in ("GET", "HEAD") and not LIVE & set(answer.data):
+        if request.method in ("GET", "HEAD"):
             response.make_conditional(request)
     return response
 
 
-def etag(data: Any) -> str:
-    """The tag of some content, the same in whatever order its keys come and however many contacts it counts."""
-    kept = {key: value for key, value in data.items() if key not in LIVE}
-    return hashlib.sha256(orjson.dumps(kept, option=DUMP | orjson.OPT_SORT_KEYS)).hexdigest()[:24]
+def etag(data: Mapping[str, Any]) -> str:
+    """The tag of some content, the same in whatever order its keys come: of what people change, and of what moves by itself."""
+    live = {key: value for key, value in data.items() if key in LIVE}
+    tag = _digest({key: value for key, value in data.items() if key not in LIVE})[:24]
+    return f"{tag}.{_digest(live)[:8]}" if live else tag
+
+
+def _digest(data: Mapping[str, Any]) -> str:
+    return hashlib.sha256(orjson.dumps(data, option=DUMP | orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _changed_by_people(tag: str) -> str:
+    """The part of a tag that only changes with what people change, however many contacts are counted meanwhile."""
+    return tag.removesuffix(AS_TEXT).partition(".")[0]
 
 
 def unchanged(kind: str, id: int, *loads: Callable[[], Any]) -> None:
@@ -264,8 +272,8 @@ def unchanged(kind: str, id: int, *loads: Callable[[], Any]) -> None:
     if "If-Match" not in request.headers:
         return
     api_access.hold(kind, id)
-    tags = [etag(load()) for load in loads]
-    if not any(request.if_match.contains(tag) or request.if_match.contains(tag + AS_TEXT) for tag in tags):
+    known = {_changed_by_people(tag) for tag in request.if_match.as_set()}
+    if not request.if_match.star_tag and known.isdisjoint(_changed_by_people(etag(load())) for load in loads):
         raise PreconditionFailed
 
 
@@ -273,7 +281,7 @@ def as_text(data: Mapping[str, Any], text: str) -> Response:
     """``text`` as YAML for those who asked for it, with an ETag of its own that :func:`unchanged` knows, too."""
     response = Response(text, mimetype=body.YAML)
     response.headers["Cache-Control"], response.headers["Vary"] = "private, no-cache", "Accept"
-    response.set_etag(etag(data) + AS_TEXT)
+    response.set_etag(_changed_by_people(etag(data)) + AS_TEXT)
     response.make_conditional(request)
     return response
 

@@ -105,6 +105,13 @@ IF_MATCH = {
     "description": "The ETag it had when you read it: change it only if it is still the same, else 412.",
     "schema": {"type": "string"},
 }
+IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of the content you have: answered with 304 and nothing else while it is the same.",
+    "schema": {"type": "string"},
+}
 ETAG = {
     "ETag": {"description": "Stands for exactly this content.", "schema": {"type": "string"}},
 }
@@ -198,6 +205,9 @@ def _finished(spec: dict[str, Any]) -> dict[str, Any]:
                 operation["responses"]["200"]["content"][media] = _as_text(example)
             headers = [CLIENT, *([IDEMPOTENCY_KEY] if scope == "write" else [])]
             headers += [IF_MATCH] if operation.pop(IF_MATCHES) else []
+            if method == "get" and "ETag" in operation["responses"]["200"].get("headers", {}):
+                headers.append(IF_NONE_MATCH)
+                operation["responses"]["304"] = {"description": "It is still the same.", "headers": ETAG}
             line = _curl(method, path, item, operation)
             scopes = f"`{scope}`" + (f" or `{part}:{scope}`" if part else "")
             about = f"{operation.get('description', '')}\n\nScope: {scopes}.\n\n```sh\n{line}\n```"

@@ -20,6 +20,7 @@ from flowserver.blueprints import errors
 from flowserver.blueprints.say import say
 from flowserver.errors import FlowserverError, Invalid
 from flowserver.services.accounts import api_access
+from flowserver.services.operations.idempotency import InFlight
 
 log = structlog.get_logger()
 
@@ -75,10 +76,9 @@ def ours(error: FlowserverError) -> Response:
         detail = _summary(more["errors"])
     for use in getattr(error, "uses", ()):
         more.setdefault("uses", []).append({"kind": use.kind, "id": use.id, "name": use.name})
-    response = problem(error.status, detail, error.slug, **more)
-    if hasattr(error, "again_in"):
-        response.headers["Retry-After"] = str(error.again_in)
-    return response
+    if isinstance(error, InFlight):
+        g.again_in = error.again_in
+    return problem(error.status, detail, error.slug, **more)
 
 
 def http(error: HTTPException) -> Response:

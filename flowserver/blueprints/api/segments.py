@@ -131,4 +131,4 @@ def list_segment_contacts(segment_id: int, query: Mapping[str, Any]) -> Any:
     there is a `next`.
     """
     found, following = segments.page(segment_id, query["cursor"], query["limit"])
-    return {"data": [{"id": id} for id in found], "next": paging.encode(following) if following else None}
+    return {"data": [{"id": id} for id in found], "next": paging.following(following)}

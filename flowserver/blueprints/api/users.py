@@ -91,7 +91,7 @@ def list_users(query: Mapping[str, Any]) -> Any:
     """List the people who may open the client: its own, and the agency's admins."""
     found = query["cursor"], query["limit"], query.get("updated_since")
     rows, following = team.page_of_client(g.caller.workspace_id, *found)
-    return {"data": [show(row) for row in rows], "next": paging.encode(following) if following else None}
+    return {"data": [show(row) for row in rows], "next": paging.following(following)}
 
 
 @resource.reads(ONE, shows=User, example=EXAMPLE, tagged=True)

@@ -300,7 +300,9 @@ def test_counts_that_move_by_themselves_are_no_change(api, newsletter):
     seen = api.get(f"/lists/{newsletter.id}")
     api.post("/contacts", {"email": "ada@example.com", "lists": ["Newsletter"]})
     again = api.get(f"/lists/{newsletter.id}", headers={"If-None-Match": seen.headers["ETag"]})
-    assert again.status_code == 200 and again.json["contacts"] == 1 and again.headers["ETag"] == seen.headers["ETag"]
+    assert again.status_code == 200 and again.json["contacts"] == 1 and again.headers["ETag"] != seen.headers["ETag"]
+    same = api.get(f"/lists/{newsletter.id}", headers={"If-None-Match": again.headers["ETag"]})
+    assert same.status_code == 304 and not same.data
     answer = api.patch(f"/lists/{newsletter.id}", {"name": "News"}, headers={"If-Match": seen.headers["ETag"]})
     assert answer.status_code == 200
 

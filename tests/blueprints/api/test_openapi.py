@@ -66,7 +66,7 @@ def test_every_operation_is_described(spec):
                 for content in answer["content"].values():
                     assert content["schema"] and content["example"], where
         for status, answer in operation["responses"].items():
-            if status not in good:
+            if status not in good and status != "304":
                 assert answer["$ref"].startswith("#/components/responses/"), where
         if "requestBody" in operation:
             assert operation["requestBody"]["content"]["application/json"]["example"], where

@@ -13,20 +13,19 @@ from .conftest import each
 
 @given(st.integers(1, BIGGEST_ID))
 def test_a_cursor_says_where_to_go_on(id):
-    cursor = paging.encode(id)
-    assert paging.decode(cursor) == id
+    cursor = paging.encode(id, "lists")
+    assert paging.decode(cursor, "lists") == id and paging.decode(cursor, "tags") is None
     assert cursor.isascii() and "=" not in cursor
 
 
 @given(st.text(max_size=120))
 def test_other_texts_are_no_cursors(text):
-    found = paging.decode(text)
-    assert found is None or paging.encode(found).rstrip("=")
+    assert paging.decode(text, "lists") is None
 
 
 @given(st.integers().filter(lambda n: not 1 <= n <= BIGGEST_ID))
 def test_ids_nobody_has_are_no_cursors(id):
-    assert paging.decode(paging.encode(id)) is None
+    assert paging.decode(paging.encode(id, "lists"), "lists") is None
 
 
 def walk(api, path, limit):
@@ -63,6 +62,21 @@ def test_a_page_has_fifty_rows_unless_told_otherwise(api):
     answer = api.get("/contacts").json
     assert len(answer["data"]) == 50
     assert len(api.get(f"/contacts?cursor={answer['next']}").json["data"]) == 1
+
+
+def test_a_cursor_of_another_list_or_of_other_filters_is_refused(api, stranger):
+    for caller in (api, stranger):
+        caller.post("/contacts/bulk", {"contacts": [{"email": f"c{n}@example.com", "tags": ["a"]} for n in range(3)]})
+    cursor = api.get("/contacts?limit=1&tag=a").json["next"]
+    assert len(api.get(f"/contacts?tag=a&limit=5&cursor={cursor}").json["data"]) == 2
+    for caller, path in (
+        (api, "/tags?"),
+        (api, "/contacts?"),
+        (api, "/contacts?tag=a&status=active&"),
+        (stranger, "/contacts?tag=a&"),
+    ):
+        answer = caller.get(f"{path}cursor={cursor}")
+        assert answer.status_code == 422 and list(answer.json["errors"]) == ["cursor"], path
 
 
 def test_an_empty_list_is_an_empty_page(api):
