@@ -180,6 +180,7 @@ class Item:
     messages: dict[str, Sent] = field(default_factory=dict)
     events: Sequence[Fact] = ()
     triggered_at: datetime | None = None  # when the cause happened; loaded where a node needs "purchases"
+    due_at: datetime | None = None  # when what it waits for is over, however late anybody looks
     cause: Sent | None = None  # the message whose fate started the run; loaded where a trigger needs "cause"
 
 

@@ -455,6 +455,7 @@ class Trigger(Node):
     asks_wait: ClassVar[bool] = True  # whether the wizard asks for a waiting time
     offers_existing: ClassVar[bool] = False  # "those who already match" can be let in at activation
     include_existing: ClassVar[bool] = False  # … and are, unless the author says no
+    told_later: ClassVar[bool] = False  # others tell what happened, perhaps late: with past ones, they count from now
     set_up: ClassVar[str] = ""  # a source that must hold something, where the settings need not name one of it
     timed: ClassVar[bool] = False  # time brings it about: next_time and audience say when and for whom
     one_shot: ClassVar[bool] = False  # there is one moment: the flow is completed when its runs have ended

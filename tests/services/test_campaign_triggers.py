@@ -10,7 +10,7 @@ from flowserver.errors import Invalid
 from flowserver.extensions import db
 from flowserver.models import Contact, Engagement, Enrollment, Event, Flow, Message
 from flowserver.providers.base import ACCEPTED, BOUNCED, FAILED, Answer, DeliveryEvent
-from flowserver.services.engine import engine, enrollment, ticks
+from flowserver.services.engine import engine, enrollment, missed, ticks
 from flowserver.services.flows import checks, flows
 from flowserver.services.messages import (
     campaign_runs,
@@ -507,3 +507,120 @@ def test_judging_again_follows_todays_rules_and_starts_nothing(workspace, clock,
     assert sorted(db.session.scalars(sa.select(Engagement.machine))) == [False, True]
     assert inside() == before
     assert evidence.judge_all() == 0
+
+
+# --- what is told late ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("event", "kind"), [("delivered", "delivered"), ("not_delivered", "failed")])
+def test_a_report_that_comes_after_going_live_about_what_was_before_it_counts(workspace, clock, event, kind):
+    row, (one, other) = planned(workspace, channel="sms")
+    answer([one, other])
+    before = clock.now
+    clock.forward(minutes=1)
+    go_live(row, event, wait={"minutes": 10})
+    clock.forward(minutes=1)
+    told = [DeliveryEvent(kind=kind, ref=f"{one.id:x}", at=before)]
+    reports.record(row.connection_id, told)
+    assert [(run.contact_id, run.triggered_at) for run in runs()] == [
+        (one.contact_id, clock.now - timedelta(minutes=1))
+    ]
+    pass_time(clock, minutes=9)
+    assert inside() == {one.contact_id: "finished"}
+
+
+def test_without_past_outcomes_a_late_report_about_them_starts_nobody(workspace, clock):
+    row, (one, _) = planned(workspace, channel="sms")
+    answer([one])
+    before = clock.now
+    clock.forward(minutes=1)
+    go_live(row, "delivered", existing=False)
+    reports.record(row.connection_id, [DeliveryEvent(kind="delivered", ref=f"{one.id:x}", at=before)])
+    assert runs() == []
+
+
+def test_a_report_told_during_a_pause_about_what_was_before_it_is_made_good(workspace, clock):
+    row, (one, _) = planned(workspace, channel="sms")
+    flow = go_live(row, "delivered", wait={"minutes": 0})
+    answer([one])
+    before = clock.now
+    clock.forward(minutes=1)
+    flows.pause(flow.id)
+    reports.record(row.connection_id, [DeliveryEvent(kind="delivered", ref=f"{one.id:x}", at=before)])
+    assert runs() == [] and missed.count(flows.get(flow.id)).contacts == 1
+
+
+def test_an_open_after_the_window_does_not_undo_it_however_late_anybody_looks(workspace, clock):
+    row, (early, late, never) = planned(workspace, 3)
+    go_live(row, "not_opened", wait={"hours": 1})
+    answer([early, late, never])
+    clock.forward(minutes=50)
+    look(early, clock)
+    clock.forward(hours=1)  # the workers are away
+    look(late, clock)
+    engine.advance()
+    assert inside() == {early.contact_id: "start_undone", late.contact_id: "finished", never.contact_id: "finished"}
+
+
+def test_a_bounce_or_a_delivery_after_the_window_comes_too_late(workspace, clock):
+    row, (mail, _) = planned(workspace)
+    go_live(row, "not_opened", wait={"hours": 1}, name="Mail")
+    answer([mail])
+    text, (sms, _) = planned(workspace, channel="sms")
+    go_live(text, "not_delivered", wait={"hours": 1}, name="Text")
+    answer([sms], FAILED, "barred")
+    clock.forward(hours=2)
+    report(mail, "bounced", clock)
+    report(sms, "delivered", clock)
+    engine.advance()
+    assert sorted(run.end_reason for run in runs()) == ["finished", "finished"]
+
+
+def test_the_window_of_a_frozen_flow_stands_still(workspace, clock):
+    row, (one, two) = planned(workspace)
+    flow = go_live(row, "not_opened", wait={"hours": 1})
+    answer([one, two])
+    flows.pause(flow.id, "freeze")
+    clock.forward(days=2)
+    look(one, clock)
+    flows.resume(flow.id)
+    pass_time(clock, hours=2)
+    assert inside() == {one.contact_id: "start_undone", two.contact_id: "finished"}
+
+
+def test_a_past_recipient_let_in_for_silence_does_not_start_again_with_the_late_report(workspace, clock):
+    row, (one, _) = planned(workspace, channel="sms")
+    answer([one])
+    clock.forward(hours=73)
+    flow = go_live(row, "not_delivered", wait={"minutes": 0}, reentry="after_finish", cooldown=None)
+    enrollment.enroll_existing(flow.id)
+    engine.advance()
+    assert inside() == {one.contact_id: "finished"}
+    report(one, "failed", clock)
+    assert len(runs()) == 1
+
+
+def test_a_campaign_cancelled_before_its_past_recipients_were_let_in_starts_nobody(workspace, clock):
+    to = a_list(workspace, members=people(workspace, 2))
+    row = campaigns.create("email", "Later", content=LETTER, list_id=to)
+    campaigns.send(row.id)
+    campaign_runs.carry_on(row.id)
+    answer(messages(Message.campaign_id == row.id)[:1])
+    flow = go_live(campaigns.get(row.id), "sent")
+    campaigns.cancel(row.id)
+    enrollment.enroll_existing(flow.id)
+    assert runs() == []
+
+
+def test_a_mail_whose_links_a_flow_waits_for_is_not_sent_without_them(workspace, clock):
+    to = a_list(workspace, members=people(workspace, 1))
+    row = campaigns.create("email", "Later", content=LETTER, list_id=to)
+    campaigns.schedule(row.id, "2026-05-05", "09:00")
+    go_live(row, "not_clicked")
+    campaigns.take_back(row.id)
+    plain = {**LETTER, "body": [{"type": "text", "text": "No link"}]}
+    campaigns.update(row.id, content=plain)
+    with pytest.raises(Invalid, match="starts with clicks in this e-mail"):
+        campaigns.send(row.id)
+    campaigns.update(row.id, content=LETTER)
+    campaigns.send(row.id)

@@ -139,7 +139,7 @@ def test_an_object_that_is_not_there_is_found_by_its_path(workspace, name):
 def test_what_happened_before_the_flow_went_live_starts_nobody(workspace, clock, all_meant):
     for name, cls in LISTENING.items():
         (one,) = people(workspace, 1)
-        flow = flow_of(workspace, name, wait("w"))
+        flow = flow_of(workspace, name, wait("w"), **({"include_existing": False} if cls.told_later else {}))
         happen(cls, flow, one, "old", at=clock.now - timedelta(seconds=1))
         assert count(flow) == 0, name
         flows.stop(flow.id)

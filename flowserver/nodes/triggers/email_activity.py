@@ -7,13 +7,13 @@ the unsubscribe link is no click.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import wtforms
 from marshmallow import fields, validate
 
-from flowserver.domain.steps import Fact, Item
+from flowserver.domain.steps import Fact, Item, Sent
 from flowserver.nodes import base
 from flowserver.nodes.base import ChoiceOf, DurationField, Names, NodeForm, Ref, Trigger, span
 from flowserver.text import N_, Text
@@ -39,6 +39,18 @@ _SENTENCES = {
 }
 
 
+def _in_time(at: datetime | None, item: Item) -> bool:
+    """Whether it was done before the window was over, however late anybody looks."""
+    return at is not None and (item.due_at is None or at <= item.due_at)
+
+
+def _arrived(sent: Sent, item: Item) -> bool:
+    """Whether the mail stood as arrived when the window was over."""
+    return sent.state in ("accepted", "delivered") or (
+        sent.failed_at is not None and not _in_time(sent.failed_at, item)
+    )
+
+
 class EmailActivity(Trigger):
     """E-mail activity: recipients of one campaign. For the two "not" the start wait is the window."""
 
@@ -51,6 +63,7 @@ class EmailActivity(Trigger):
     needs = frozenset({"cause"})
     offers_existing = True
     include_existing = True
+    told_later = True
 
     class Settings(base.Settings):
         campaign = Ref("email_campaign", required=True, error_messages={"required": N_("Choose an e-mail campaign")})
@@ -113,8 +126,8 @@ class EmailActivity(Trigger):
         """Asked again when the wait is over: a window without the open; an open that was a scanner's after all."""
         event, sent = self.settings["event"], item.cause
         if event in UNDONE:
-            stamp = "opened_at" if event == "not_opened" else "clicked_at"
-            return sent is not None and sent.state in ("accepted", "delivered") and getattr(sent, stamp) is None
+            done = None if sent is None else sent.opened_at if event == "not_opened" else sent.clicked_at
+            return sent is not None and not _in_time(done, item) and _arrived(sent, item)
         if event == "sent" or sent is None:
             return True
         return (sent.opened_at if event == "opened" else sent.clicked_at) is not None

@@ -1,5 +1,7 @@
-"""A contact has shown no sign of life for some days: no click, no open by a person, no visit, no purchase, no form filled
-and nothing else it does itself (``domain/steps.py``: ``ACTIVITY``)."""
+"""A contact has shown no sign of life for some days: no click, no open by a person, no visit, no purchase, no form filled.
+
+What counts is said once, in ``domain/steps.py``: ``ACTIVITY``.
+"""
 
 from __future__ import annotations
 

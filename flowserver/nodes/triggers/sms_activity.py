@@ -36,6 +36,7 @@ class SmsActivity(Trigger):
     needs = frozenset({"cause"})
     offers_existing = True
     include_existing = True
+    told_later = True
 
     class Settings(base.Settings):
         campaign = Ref("sms_campaign", required=True, error_messages={"required": N_("Choose an SMS campaign")})
@@ -71,7 +72,12 @@ class SmsActivity(Trigger):
 
     def still_holds(self, item: Item) -> bool:
         """Not delivered still: a report may have come while the contact waited."""
-        return self.settings["event"] != "not_delivered" or (item.cause is not None and item.cause.state != "delivered")
+        if self.settings["event"] != "not_delivered":
+            return True
+        if item.cause is None:
+            return False
+        came, over = item.cause.delivered_at, item.due_at
+        return item.cause.state != "delivered" or (came is not None and over is not None and came > over)
 
     def existing(self) -> Mapping[str, object]:
         return {"campaign": {"id": self.settings["campaign"], "event": self.settings["event"]}}

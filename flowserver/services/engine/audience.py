@@ -16,7 +16,7 @@ from sqlalchemy.sql.functions import GenericFunction
 from flowserver import clock, extensions
 from flowserver.errors import NotFound
 from flowserver.extensions import db
-from flowserver.models import Contact, ContactTag, Membership, Message, Tag
+from flowserver.models import Campaign, Contact, ContactTag, Membership, Message, Tag
 from flowserver.models.base import Json
 from flowserver.services.engine import bulk, field_audience
 
@@ -170,8 +170,18 @@ def _campaign(value: Mapping[str, Any], workspace_id: int) -> sa.Select[Any]:
         "not_delivered": sa.or_(m.state == "failed", silent),
     }[value["event"]]
     data = json_object("message", m.id, "campaign", m.campaign_id).label("data")
-    return sa.select(m.contact_id.label("id"), data).where(
-        m.campaign_id == value["id"], m.workspace_id == workspace_id, m.contact_id.is_not(None), did
+    told = {"sent": m.channel + "_sent", "delivered": "sms_delivered", "not_delivered": "sms_failed"}
+    told |= {
+        "opened": "email_opened",
+        "clicked": "email_clicked",
+        "not_opened": "email_sent",
+        "not_clicked": "email_sent",
+    }
+    key = ("message:" + sa.cast(m.id, sa.String) + ":" + told[value["event"]]).label("event_key")  # as outcomes.key_of
+    c = Campaign.__table__.c
+    stands = sa.exists().where(c.id == value["id"], c.state != "cancelled")
+    return sa.select(m.contact_id.label("id"), data, key).where(
+        m.campaign_id == value["id"], m.workspace_id == workspace_id, m.contact_id.is_not(None), did, stands
     )
 
 

@@ -38,7 +38,7 @@ ROOM = 0.003  # seconds between two batches on SQLite; who waits for the lock as
 FAILURES_THAT_PAUSE = 5  # failed contacts of one flow within an hour
 
 _E, _C = Enrollment.__table__.c, ContactRow.__table__.c
-_RUN = (_E.id, _E.flow_id, _E.version_id, _E.step, _E.visit, _E.parked_at, _E.data)
+_RUN = (_E.id, _E.flow_id, _E.version_id, _E.step, _E.visit, _E.parked_at, _E.data, _E.due_at)
 _PERSON = tuple(_C[name] for name in Contact.__dataclass_fields__ if name not in LOADED)
 _CLAIM = (
     sa.select(*_RUN, *_PERSON)
@@ -259,8 +259,9 @@ def _contacts(rows: Sequence[Any]) -> dict[int, Contact]:
 def _items(rows: Sequence[Any], contacts: Mapping[int, Contact]) -> dict[int, list[Item]]:
     """Items by version."""
     items: dict[int, list[Item]] = defaultdict(list)
-    for run, flow_id, version_id, step, visit, parked_at, data, contact_id, *_ in rows:
-        items[version_id].append(Item(run, contacts[contact_id], flow_id, step, visit, parked_at, data or {}))
+    for run, flow_id, version_id, step, visit, parked_at, data, due_at, contact_id, *_ in rows:
+        person = contacts[contact_id]
+        items[version_id].append(Item(run, person, flow_id, step, visit, parked_at, data or {}, due_at=due_at))
     return items
 
 

@@ -59,19 +59,24 @@ def match(events: Sequence[Any], now: datetime) -> int:
         except Invalid as error:  # this release cannot read it; whoever records an event is not to blame
             log.error("enroll.broken_version", version=flow.version_id, flow=flow.id, why=str(error)[:300])
             continue
-        admitted = [event for event in events if would_start(flow, compiled.trigger, event, now)]
+        admitted = [event for event in events if would_start(flow, compiled, event, now)]
         entered += enter(flow, compiled, admitted, now) if admitted else 0
     return entered
 
 
-def would_start(flow: Any, trigger: Any, event: Any, now: datetime) -> bool:
+def would_start(flow: Any, compiled: Compiled, event: Any, now: datetime) -> bool:
     """Whether this event starts its contact in the flow, its re-entry rule apart."""
     return (
         event.workspace_id == flow.workspace_id
         and _may_cause(event, flow.id)
-        and (event.at or now) >= flow.activated_at
-        and _lets_in(flow.id, trigger, event, now)
+        and (_starts_late(compiled) or (event.at or now) >= flow.activated_at)
+        and _lets_in(flow.id, compiled.trigger, event, now)
     )
+
+
+def _starts_late(compiled: Compiled) -> bool:
+    """Whether what happened before going live counts when it is told afterwards: it does where past outcomes were let in."""
+    return bool(compiled.trigger.told_later and compiled.include_existing)
 
 
 def _lets_in(flow_id: int, trigger: Any, event: Any, now: datetime) -> bool:
@@ -126,6 +131,7 @@ def enter(flow: Any, compiled: Compiled, events: Sequence[Any], now: datetime) -
     first: dict[int, Any] = {}
     for event in events:
         first.setdefault(event.contact_id, event)
+    moments = {id: max(event.at or now, flow.activated_at) for id, event in first.items()}
     kept_out = barred(flow.id, compiled, list(first), now)
     wait = span(compiled.wait)
     held = flow.state == "paused"
@@ -140,10 +146,10 @@ def enter(flow: Any, compiled: Compiled, events: Sequence[Any], now: datetime) -
             _data(event),
             "",
             1,
-            (event.at or now) + wait,
+            moments[contact_id] + wait,
             "relative",
             held,
-            event.at or now,
+            moments[contact_id],
         )
         for contact_id, event in first.items()
         if contact_id not in kept_out
@@ -252,7 +258,7 @@ def _enroll_chunk(flow: Any, compiled: Compiled, chunk: int) -> tuple[int, int |
 class Crowd:
     """People who start together, each counted from the moment ``at``; ``key`` stands for the event that lets them in."""
 
-    people: sa.Select[Any]  # of id, and of data where it comes from the database
+    people: sa.Select[Any]  # of id, and where they come from the database of data and event_key
     after: int  # all ids are above this one
     last: int  # and none above that one
     key: str
@@ -267,11 +273,12 @@ def enroll_crowd(flow: Any, compiled: Compiled, crowd: Crowd, now: datetime) -> 
     Whom the re-entry rule keeps out is left out, and so is everybody whom the same key let in before.
     """
     people, connection = crowd.people.subquery(), db.session.connection()
+    brought = [column for column in people.c if column.name in ("data", "event_key")]
     given = {
         "workspace_id": flow.workspace_id,
         "flow_id": flow.id,
         "version_id": flow.version_id,
-        "event_key": crowd.key,
+        **({} if "event_key" in people.c else {"event_key": crowd.key}),
         "chain": 0,
         "step": "",
         "visit": 1,
@@ -282,13 +289,12 @@ def enroll_crowd(flow: Any, compiled: Compiled, crowd: Crowd, now: datetime) -> 
         **({"data": crowd.data} if crowd.data else {}),
     }
     types = Enrollment.__table__.c
-    brought = [column for column in people.c if column.name == "data"]
     constants = (sa.literal(value, types[name].type) for name, value in given.items())
     reentry = "once" if crowd.once else compiled.reentry
     select = sa.select(people.c.id, *constants, *brought).where(sa.text("1 = 1"))  # SQLite needs one before ON CONFLICT
     if _has_seen(flow.id, crowd):
         select = select.where(~_kept_out(flow.id, people.c.id, reentry, compiled, now))
-    statement = _insert_ignore(connection, ["contact_id", *given, *("data" for _ in brought)], select)
+    statement = _insert_ignore(connection, ["contact_id", *given, *(column.name for column in brought)], select)
     return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
 
 

@@ -15,15 +15,26 @@ from flowserver.domain.definition import Compiled, Goal
 from flowserver.domain.steps import Fact
 from flowserver.errors import Invalid
 from flowserver.extensions import db
-from flowserver.models import Enrollment
+from flowserver.models import Enrollment, Flow
 from flowserver.nodes.base import span
 from flowserver.services.engine import bulk, engine, flow_state
 
 log = structlog.get_logger()
 
-_E = Enrollment.__table__.c
+_E, _F = Enrollment.__table__.c, Flow.__table__.c
 _LIVE = sa.select(
-    *(_E.id, _E.contact_id, _E.flow_id, _E.version_id, _E.data, _E.event_key, _E.triggered_at, _E.entered_at, _E.awaits)
+    *(
+        _E.id,
+        _E.contact_id,
+        _E.flow_id,
+        _E.version_id,
+        _E.data,
+        _E.event_key,
+        _E.triggered_at,
+        _E.entered_at,
+        _E.awaits,
+    ),
+    *(_E.due_at, _E.held),
 ).where(bulk.ids_named(_E.contact_id), _E.due_at.is_not(None))
 FORGIVES = timedelta(minutes=5)  # so soon after the first clicks of a scanner the rest of them have come
 _ENDED = {"due_at": None, "held": False, "awaits": None}
@@ -34,12 +45,13 @@ def live(contact_ids: Collection[int]) -> Sequence[Any]:
     return db.session.connection().execute(_LIVE, {"ids": contact_ids}).all()
 
 
-def follow(events: Sequence[Any], runs: Sequence[Any], now: datetime) -> int:
+def follow(events: Sequence[Any], runs: Sequence[Any], now: datetime, afterwards: bool = False) -> int:
     """End the runs that these events end, of the :func:`live` ones of their contacts; how many. The caller commits.
 
     A run that waits to start is undone by what its starting point says, and one that has begun where people stay only
-    while they match; any run ends with its flow's goal or exit. The event that started a run does not end it. The
-    contacts are locked.
+    while they match; any run ends with its flow's goal or exit. The event that started a run does not end it. A start
+    wait that was over before the event stays over; ``afterwards``: unless its people are only let in now. The contacts
+    are locked.
     """
     by_contact: dict[int, list[Any]] = defaultdict(list)
     for event in events:
@@ -47,7 +59,7 @@ def follow(events: Sequence[Any], runs: Sequence[Any], now: datetime) -> int:
     ends: dict[tuple[str, str | None, str | None], list[int]] = defaultdict(list)
     for run in runs:
         flow = _flow(run.version_id)
-        end = _end_of(flow, run, by_contact[run.contact_id], now) if flow is not None else None
+        end = _end_of(flow, run, by_contact[run.contact_id], now, afterwards) if flow is not None else None
         if end is not None:
             ends[end].append(run.id)
     return sum(_end(ids, reason, label, outcome) for (reason, label, outcome), ids in ends.items())
@@ -62,7 +74,7 @@ def _flow(version_id: int) -> Compiled | None:
 
 
 def _end_of(
-    flow: Compiled, run: Any, events: Sequence[Any], now: datetime
+    flow: Compiled, run: Any, events: Sequence[Any], now: datetime, afterwards: bool
 ) -> tuple[str, str | None, str | None] | None:
     """Reason, label and outcome with which one of the events ends the run; ``None``: it goes on."""
     for event in events:
@@ -70,12 +82,22 @@ def _end_of(
             continue
         fact = Fact(event.type, event.at or now, event.subject, event.data)
         begun = run.entered_at is not None
-        if (not begun or flow.trigger.lasting()) and undoes(flow.trigger, fact, run.data or {}):
+        open_ = flow.trigger.lasting() if begun else afterwards or not _wait_is_over(run, fact.at)
+        if open_ and undoes(flow.trigger, fact, run.data or {}):
             return "stopped_matching" if begun else "start_undone", None, None
         goal = next((goal for goal in flow.goals if _met(goal, fact, run)), None)
         if goal is not None:
             return goal.kind, goal.label or None, goal.outcome
     return None
+
+
+def _wait_is_over(run: Any, at: datetime) -> bool:
+    """Whether a start wait had ended by then, though nobody has looked yet. While its flow is frozen it stands still."""
+    if at <= run.due_at:
+        return False
+    return (
+        not run.held or db.session.connection().scalar(sa.select(_F.pause_mode).where(_F.id == run.flow_id)) != "freeze"
+    )
 
 
 def undoes(trigger: Any, fact: Fact, data: Mapping[str, Any]) -> bool:

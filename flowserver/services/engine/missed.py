@@ -96,7 +96,7 @@ def _piece(flow: Flow, compiled: Compiled) -> int:
     happened = [event for event in happened if event.contact_id in there]
     starts = _starts(flow, compiled, happened)
     entered = enrollment.enter(flow, compiled, list(starts.values()), now) if starts else 0
-    _leave(flow, happened, now)
+    _leave(flow, happened, set(starts), now)
     flow.missed_after = last
     return entered
 
@@ -108,29 +108,27 @@ def _starts(flow: Flow, compiled: Compiled, happened: Sequence[Any]) -> dict[int
     for event in happened:
         cause = starts.get(event.contact_id)
         if cause is None:
-            if enrollment.would_start(flow, trigger, event, event.at):
+            if enrollment.would_start(flow, compiled, event, event.at):
                 starts[event.contact_id] = event
         elif leaving.undoes(trigger, Fact(event.type, event.at, event.subject, event.data), cause.data or {}):
             del starts[event.contact_id]
     return starts
 
 
-def _leave(flow: Flow, happened: Sequence[Any], now: datetime) -> None:
+def _leave(flow: Flow, happened: Sequence[Any], entered: set[int], now: datetime) -> None:
     """Who came in after all leaves by what happened later: a goal reached, a start undone."""
     runs = {
         run.contact_id: run
         for run in leaving.live({event.contact_id for event in happened})
-        if run.flow_id == flow.id and run.triggered_at >= flow.missed_since
+        if run.flow_id == flow.id and (run.triggered_at >= flow.missed_since or run.contact_id in entered)
     }
     later = [event for event in happened if event.contact_id in runs and event.at > runs[event.contact_id].triggered_at]
-    leaving.follow(later, list(runs.values()), now)
+    leaving.follow(later, list(runs.values()), now, afterwards=True)
 
 
 def _happened(flow: Flow, after: int, last: int) -> Sequence[Any]:
-    """What happened to the client's contacts during the pause, of these events, in the order of its record."""
-    query = sa.select(Event.__table__).where(
-        _V.id > after, _V.id <= last, _V.workspace_id == flow.workspace_id, _V.at >= flow.missed_since
-    )
+    """What was told of the client's contacts during the pause, of these events, in the order of its record."""
+    query = sa.select(Event.__table__).where(_V.id > after, _V.id <= last, _V.workspace_id == flow.workspace_id)
     return db.session.connection().execute(query.order_by(_V.id)).all()
 
 

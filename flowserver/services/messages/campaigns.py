@@ -261,10 +261,25 @@ def _content_findings(row: Campaign) -> list[Finding]:
     fields = frozenset(db.session.scalars(sa.select(Field.key)))
     node = NODES[row.channel](row.content)
     found = [Finding(one.kind, one.text, "content", "", one.field) for one in node.problems([])]
+    found += [Finding("fix", Text(UNCLICKABLE.msgid, flow=name), "content", "", "body") for name in _need_links(row)]
     if found:
         return found
     remarks = content_checks.of_step(row.channel, row.content, fields)
     return [Finding(one.kind, one.text, "content", "", one.field) for one in remarks if one.kind != "ok"]
+
+
+UNCLICKABLE = N_("The flow “%(flow)s” starts with clicks in this e-mail, but there is no link in it")
+
+
+def _need_links(row: Campaign) -> list[str]:
+    """Live flows that start with clicks, or none, in a mail without links: never, or with everybody."""
+    if row.channel != "email" or has_links(row.id):
+        return []
+    return [
+        name
+        for name, trigger in usage.starting_points("email_campaign", row.id)
+        if "clicked" in trigger.get("event", "")
+    ]
 
 
 def _client_findings(row: Campaign) -> list[Finding]:

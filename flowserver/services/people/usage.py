@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -85,10 +85,19 @@ def gone(source: str, key: int) -> None:
     mark(source, key, {})
 
 
-def _flaws(source: str, key: int) -> Iterator[tuple[Flow, str]]:
+def starting_points(source: str, key: int) -> list[tuple[str, Mapping[str, Any]]]:
+    """Names of live flows that use an object, with their starting points."""
+    return [(flow.name, definition["trigger"]) for flow, definition in _live(source, key)]
+
+
+def _live(source: str, key: int) -> Sequence[Any]:
     ids = [use.id for use in of(source, key) if use.kind == "flow"]
     flows = sa.select(Flow, FlowVersion.definition).join(FlowVersion, FlowVersion.id == Flow.version_id)
-    for flow, definition in db.session.execute(flows.where(Flow.id.in_(ids))).all():
+    return db.session.execute(flows.where(Flow.id.in_(ids))).all()
+
+
+def _flaws(source: str, key: int) -> Iterator[tuple[Flow, str]]:
+    for flow, definition in _live(source, key):
         wrong = {**options.flaws(definition), **options.unfit(definition)}
         yield flow, str(next(iter(wrong.values()), ""))[:300]
 
