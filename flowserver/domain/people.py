@@ -11,9 +11,10 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from functools import cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import email_validator
 import phonenumbers
@@ -91,11 +92,12 @@ class Customs:
     country: str = ""  # two letters; empty: numbers must be international
     locale: str = "en"
     month_first: bool = False  # 12/31/2026
+    zone: str = "UTC"  # on whose clock a moment has its day
 
     @classmethod
-    def of(cls, country: str, locale: str) -> Customs:
+    def of(cls, country: str, locale: str, zone: str = "UTC") -> Customs:
         """The customs of a country: only the United States and a few others write the month first."""
-        return cls(country.upper(), locale or "en", country.upper() in ("US", "PH", "FM", "MH", "PW"))
+        return cls(country.upper(), locale or "en", country.upper() in ("US", "PH", "FM", "MH", "PW"), zone or "UTC")
 
     @property
     def decimal(self) -> str:
@@ -304,8 +306,9 @@ def _decimal_sign(locale: str) -> str:
 
 
 def _date(raw: Any, _choices: Sequence[str], customs: Customs) -> str:
-    if isinstance(raw, datetime):
-        return raw.date().isoformat()
+    moment = raw if isinstance(raw, datetime) else _moment(raw)
+    if moment is not None:
+        raw = _day(moment, customs).isoformat()
     if isinstance(raw, date):
         return raw.isoformat()
     if not isinstance(raw, str):
@@ -318,6 +321,27 @@ def _date(raw: Any, _choices: Sequence[str], customs: Customs) -> str:
     if not 1800 <= found.year <= 2200:
         raise Invalid(N_("Write a date between the years 1800 and 2200"))
     return found.isoformat()
+
+
+def _moment(raw: Any) -> datetime | None:
+    """A moment with its offset, as programs write it; ``None`` for whatever else."""
+    if not isinstance(raw, str) or "T" not in raw.upper():
+        return None
+    try:
+        found = datetime.fromisoformat(raw.strip())
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
+
+
+def _day(moment: datetime, customs: Customs) -> date:
+    """The day of a moment on the client's clock. Midnight stands for a day without a time, as programs write birthdays."""
+    if moment.tzinfo is None or moment.time() == time():
+        return moment.date()
+    try:
+        return moment.astimezone(ZoneInfo(customs.zone)).date()
+    except OverflowError:
+        return moment.date()
 
 
 _NO_DATE = N_("Write a date like 2026-05-31")

@@ -1,6 +1,7 @@
 """What people type: one way of keeping it, or a sentence that says what to write."""
 
 import unicodedata
+from dataclasses import replace
 from datetime import date
 
 import phonenumbers
@@ -189,6 +190,11 @@ def test_a_name_is_composed_and_visible():
         ("date", "4 maja 2026 r.", POLAND, "2026-05-04"),
         ("date", "May 4, 2026", AMERICA, "2026-05-04"),
         ("date", "2026-05-04T10:00:00Z", ITALY, "2026-05-04"),
+        ("date", "2026-05-04T23:30:00Z", replace(ITALY, zone="Europe/Rome"), "2026-05-05"),
+        ("date", "2026-05-04T01:30:00+02:00", replace(ITALY, zone="Europe/Rome"), "2026-05-04"),
+        ("date", "2026-05-04t02:30:00+02:00", replace(AMERICA, zone="America/New_York"), "2026-05-03"),
+        ("date", "2026-05-04T00:00:00.000Z", replace(AMERICA, zone="America/New_York"), "2026-05-04"),
+        ("date", "2026-05-04 23:30", replace(ITALY, zone="Europe/Rome"), "2026-05-04"),
         ("date", date(2026, 5, 4), ITALY, "2026-05-04"),
         ("yes_no", "Sì", ITALY, True),
         ("yes_no", "NIE", POLAND, False),

@@ -256,6 +256,31 @@ def test_a_choice_that_is_not_in_the_list_is_refused(workspace, known):
     assert refused(field="roast", value="Burnt") == {"trigger.value": ["Choose one of: Light, Dark"]}
 
 
+def test_a_choice_that_was_taken_out_shows_on_the_flows_that_ask_for_it(workspace, known):
+    flow = flows.create(
+        {"name": "F", "trigger": {"type": "field_value", "field": "roast", "value": "Dark"}, "steps": []}
+    )
+    flows.publish(flow.id)
+    roast = next(field for field in fields.listing() if field.key == "roast")
+    fields.change(roast.id, label="Roast", choices=["Light", "Medium"])
+    db.session.expire_all()
+    assert flows.get(flow.id).broken == "Choose one of: Light, Medium"
+    fields.change(roast.id, label="Roast", choices=["Light", "Dark"])
+    db.session.expire_all()
+    assert flows.get(flow.id).broken == ""
+
+
+def test_a_moment_has_its_day_on_the_clients_clock(workspace, clock, known):
+    flow = flows.create(
+        {"name": "F", "trigger": {"type": "field_value", "field": "since", "value": "2026-05-02"}, "steps": []}
+    )
+    flows.publish(flow.id, None, False)
+    (one, other) = town.people(workspace, 2)
+    contacts.update(one, {"fields": {"since": "2026-05-01T23:30:00Z"}})  # half past one in Rome
+    contacts.update(other, {"fields": {"since": "2026-05-01T00:00:00Z"}})  # no time at all, as programs write it
+    assert [run.contact_id for run in town.runs()] == [one]
+
+
 def test_a_value_longer_than_the_field_is_refused(workspace, known):
     assert refused(field="city", value="x" * 501) == {"trigger.value": ["Use at most 500 characters"]}
     assert list(refused(field="first_name", value="x" * 121)) == ["trigger.value"]

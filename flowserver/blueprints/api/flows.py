@@ -225,7 +225,7 @@ def check_flow(flow_id: int) -> Any:
         for text in texts
     ]
     ready = all(found["kind"] != "fix" for found in findings)
-    found = flows.would_start(flow)
+    found = flows.would_start(flow) if flow.activated_at is None else None
     counted = {"would_start": found and found.contacts, "would_start_complete": found is None or found.complete}
     impact = moving.impact(flow)
     inside = [_inside(group) for group in reversed(impact.groups)]

@@ -325,7 +325,7 @@ def clients(ids: Iterable[int], with_fields: bool = False) -> dict[int, ctx.Clie
             notify_email=row.notify_email,
             heard=listening[row.id],
             fields=fields[row.id],
-            customs=people.Customs.of(row.country, row.locale),
+            customs=people.Customs.of(row.country, row.locale, row.time_zone),
         )
         for row in _ask(_CLIENTS, ids)
     }

@@ -58,13 +58,14 @@ def book(country: str | None = None) -> Book:
     """The address book of the current workspace; ``country`` overrides the client's for phone numbers and dates."""
     workspace_id = extensions.current_workspace() or 0
     row = db.session.execute(
-        sa.select(Workspace.country, Workspace.locale).where(Workspace.id == workspace_id)
+        sa.select(Workspace.country, Workspace.locale, Workspace.time_zone).where(Workspace.id == workspace_id)
     ).one_or_none()
     if row is None:
         raise NotFound(N_("There is no such client"))
     fields = db.session.scalars(sa.select(Field).order_by(Field.label)).all()
     specs = {field.key: people.Spec(field.key, field.label, field.type, tuple(field.choices)) for field in fields}
-    return Book(workspace_id, specs, people.Customs.of(row.country if country is None else country, row.locale))
+    customs = people.Customs.of(row.country if country is None else country, row.locale, row.time_zone)
+    return Book(workspace_id, specs, customs)
 
 
 # --- finding -------------------------------------------------------------------------------------------

@@ -75,13 +75,19 @@ def add(*, label: str, type: str, choices: Iterable[str] = ()) -> Field:
 
 
 def change(field_id: int, *, label: str, choices: Iterable[str] = ()) -> Field:
-    """Change the label and the choices; key and type stay, flows and contacts keep what they have."""
+    """Change the label and the choices; key and type stay, contacts keep what they have.
+
+    Live flows that ask for a choice that is gone show it.
+    """
     row = get(field_id)
+    before = usage.flaws("field", row.key)
     values = checked(
         label=lambda: _label(label, but=row.id),
         choices=lambda: _choices(choices) if row.type == "choice" else [],
     )
     row.label, row.choices = values["label"], values["choices"]
+    db.session.flush()
+    usage.mark("field", row.key, before)
     db.session.commit()
     return row
 

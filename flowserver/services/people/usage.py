@@ -57,7 +57,7 @@ def refuse_if_used(source: str, key: Any, name: str) -> None:
 
 
 @contextmanager
-def told(source: str, key: int) -> Iterator[None]:
+def told(source: str, key: int | str) -> Iterator[None]:
     """Within the block an object changes (and is committed): live flows that use it show whether it still serves. Commits."""
     before = flaws(source, key)
     yield
@@ -65,12 +65,12 @@ def told(source: str, key: int) -> Iterator[None]:
     db.session.commit()
 
 
-def flaws(source: str, key: int) -> dict[int, str]:
+def flaws(source: str, key: int | str) -> dict[int, str]:
     """What live flows that use an object should show, by flow id; ``""`` where nothing is wrong."""
     return {flow.id: text for flow, text in _flaws(source, key)}
 
 
-def mark(source: str, key: int, before: Mapping[int, str]) -> None:
+def mark(source: str, key: int | str, before: Mapping[int, str]) -> None:
     """Write on the live flows that use an object what is wrong now, unless they show something else than ``before``.
 
     The caller commits.
@@ -85,18 +85,18 @@ def gone(source: str, key: int) -> None:
     mark(source, key, {})
 
 
-def starting_points(source: str, key: int) -> list[tuple[str, Mapping[str, Any]]]:
+def starting_points(source: str, key: int | str) -> list[tuple[str, Mapping[str, Any]]]:
     """Names of live flows that use an object, with their starting points."""
     return [(flow.name, definition["trigger"]) for flow, definition in _live(source, key)]
 
 
-def _live(source: str, key: int) -> Sequence[Any]:
+def _live(source: str, key: int | str) -> Sequence[Any]:
     ids = [use.id for use in of(source, key) if use.kind == "flow"]
     flows = sa.select(Flow, FlowVersion.definition).join(FlowVersion, FlowVersion.id == Flow.version_id)
     return db.session.execute(flows.where(Flow.id.in_(ids))).all()
 
 
-def _flaws(source: str, key: int) -> Iterator[tuple[Flow, str]]:
+def _flaws(source: str, key: int | str) -> Iterator[tuple[Flow, str]]:
     for flow, definition in _live(source, key):
         wrong = {**options.flaws(definition), **options.unfit(definition)}
         yield flow, str(next(iter(wrong.values()), ""))[:300]

@@ -227,7 +227,8 @@ class Check(fields.Shown):
     ready = plain.Boolean()
     findings = plain.List(plain.Nested(Finding))
     would_start = plain.Integer(
-        allow_none=True, metadata={"description": "How many already match and could be let in; null: none can."}
+        allow_none=True,
+        metadata={"description": "How many already match and could be let in at the first going live; null: none can."},
     )
     would_start_complete = plain.Boolean(
         metadata={"description": "false: there are more; counting ends at 10,000, and after some seconds."}
