@@ -13,7 +13,7 @@ from flowserver.extensions import db
 from flowserver.models import Enrollment, FlowMove
 from flowserver.services.engine import engine
 from flowserver.services.flows import flows, moving
-from flowserver.services.people import contacts
+from flowserver.services.people import contacts, timeline
 
 from .town import MAIL, a_list, join, ledger, messages, people, runs, sound, tag, wait
 
@@ -261,12 +261,17 @@ def test_in_a_paused_flow_they_stay_held_and_are_moved_all_the_same(welcome, clo
     assert (one().held, one().version_id) == (True, version.id)
 
 
-def test_every_move_stands_in_the_history_of_the_contact(welcome):
+def test_every_move_stands_in_the_history_of_the_contact(welcome, clock):
     flow = welcome(wait("w"), mail("m"))
     flow.next(wait("w"), mail("m", "New"))
     assert ledger()[-1][1:] == ("w", 1, ledger()[-1][3], "moved", "new_version", '{"from":1,"to":2}')
-    flows.undo_publish(flow.id)
+    second = flows.live_version(flows.get(flow.id))
+    shown = [str(entry.text) for entry in timeline.of(one().contact_id).entries if "Entered" in str(entry.title)]
+    assert shown and shown[0].startswith("Version 1.")
+    clock.forward(minutes=5)
+    first, _ = flows.undo_publish(flow.id)
     assert ledger()[-1][4:] == ("moved", "version_undone", '{"from":2,"to":1}')
+    assert flows.live_since(first) == (clock.now, None) and flows.live_since(second)[0] < clock.now
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,7 @@ def report(flow_id: int) -> str:
         "flows/report.html",
         flow=flow,
         live=live,
+        since=flows.live_since(live) if live else None,
         who=flows.people_names([live.published_by if live else None]),
         found=found,
         rows=list(_rows(laid, _occupied(found))),

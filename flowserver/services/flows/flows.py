@@ -44,6 +44,13 @@ def live_version(flow: Flow) -> FlowVersion | None:
     )
 
 
+def live_since(version: FlowVersion) -> tuple[datetime, int | None]:
+    """Since when a version is the live one, and who took it live; nobody is known to have gone back to it."""
+    query = sa.select(sa.func.max(FlowVersion.undone_at)).where(FlowVersion.replaced_id == version.id)
+    back = db.session.scalar(query)
+    return (back, None) if back is not None else (version.created_at, version.published_by)
+
+
 def versions(flow_id: int) -> list[FlowVersion]:
     """What went live so far, newest first, 200 at most."""
     query = sa.select(FlowVersion).where(FlowVersion.flow_id == flow_id).order_by(FlowVersion.number.desc())

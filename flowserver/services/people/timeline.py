@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 
 from flowserver.domain import mail
 from flowserver.extensions import db
@@ -20,6 +21,7 @@ from flowserver.models import (
     Engagement,
     Enrollment,
     Event,
+    FlowVersion,
     Form,
     Message,
     ScoreEntry,
@@ -358,13 +360,34 @@ def _decisions(contact_id: int, before: datetime | None) -> Iterator[Entry]:
         .where(Enrollment.contact_id == contact_id)
     )
     rows = _newest(query, Decision.at, before, Decision.id)
-    chapters = Chapters(version_id for _, version_id, _ in rows)
-    for row, version_id, label in rows:
+    then = _versions_then(rows)
+    chapters = Chapters(then.values())
+    for row, _version_id, label in rows:
+        version_id = then[row.id]
         entry = _decision(row, version_id, label, chapters)
         if entry:
             entry.link = _of_version(chapters, version_id)
             yield entry
     yield from _ended(contact_id, before)
+
+
+def _versions_then(rows: Sequence[Any]) -> dict[int, int]:
+    """The version each decision was made in: a run may have been moved to another one since."""
+    moved = sa.select(Decision.id, Decision.enrollment_id, Decision.facts).where(Decision.outcome == "moved")
+    ids = {row.enrollment_id for row, _, _ in rows}
+    moves = db.session.execute(moved.where(Decision.enrollment_id.in_(ids)).order_by(Decision.id)).all() if ids else []
+    if not moves:
+        return {row.id: version_id for row, version_id, _ in rows}
+    sister = aliased(FlowVersion)
+    numbered = sa.select(FlowVersion.id, sister.number, sister.id).join(sister, sister.flow_id == FlowVersion.flow_id)
+    current = {version_id for _, version_id, _ in rows}
+    known = {(row[0], row[1]): row[2] for row in db.session.execute(numbered.where(FlowVersion.id.in_(current)))}
+    found = {}
+    for row, version_id, _label in rows:
+        later = next((move for move in moves if move.enrollment_id == row.enrollment_id and move.id > row.id), None)
+        number = orjson.loads(later.facts or "{}").get("from") if later else None
+        found[row.id] = known.get((version_id, number), version_id)
+    return found
 
 
 def _of_version(chapters: Chapters, version_id: int) -> tuple[str, int] | None:
