@@ -52,19 +52,35 @@ def _email(content: str, fields: frozenset[str]) -> tuple[Remark, ...]:
 def _remarks_on_email(content: Mapping[str, Any], fields: frozenset[str]) -> Iterator[Remark]:
     try:
         compiled = mail.compile_mail(content, _BRAND, Signer(["checks"]), tracked=False)
+        shown = compiled.preview({})
     except Invalid as error:
-        for name, texts in error.messages.items():
+        for name, texts in (_mistakes(content) or error.messages).items():
             for text in flat(texts):
                 yield Remark("fix", text, str(name))
         return
     parts = [one for one in (compiled.subject, compiled.preheader, compiled.html) if one]
     yield from _variables(parts, fields, "body")
     yield from _pictures_and_links(content)
-    size = len((compiled.preview({})["html"]).encode())
+    size = len(shown["html"].encode())
     if size > LARGEST:
         yield Remark(
             "check", Text("The e-mail is %(n)s KB: some mail services cut it off after 100", n=size // 1000), "body"
         )
+
+
+def _mistakes(content: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What is wrong with each piece of an e-mail by itself: what is left open would be blamed on the words after it."""
+    body = content.get("body")
+    blocks = [block for block in body if isinstance(block, Mapping)] if isinstance(body, list) else []
+    texts = [str(block.get(part) or "") for block in blocks for part in ("text", "label", "url", "link")]
+    pieces = [(name, str(content.get(name) or "")) for name in ("subject", "preheader")]
+    found: dict[str, list[str]] = {}
+    for name, source in [*pieces, *(("body", text) for text in texts)]:
+        try:
+            liquid.compile(source, field=name).render({})
+        except Invalid as error:
+            found.setdefault(name, []).extend(flat(error.messages))
+    return found
 
 
 def _variables(parts: list[liquid.Template], fields: frozenset[str], field: str) -> Iterator[Remark]:
@@ -123,6 +139,7 @@ def text_message(content: Mapping[str, Any], fields: frozenset[str] = frozenset(
     source = str(content.get("text") or "")
     try:
         template = liquid.compile(source, field="text")
+        shown = template.render({"contact": {}, "workspace": {}}).strip()
     except Invalid as error:
         return [Remark("fix", text, "text") for text in flat(error.messages)]
     found = list(_variables([template], fields, "text"))
@@ -132,7 +149,6 @@ def text_message(content: Mapping[str, Any], fields: frozenset[str] = frozenset(
                 "fix", N_("Use up to 11 letters and digits for the sender, or a number such as +393331234567"), "sender"
             )
         )
-    shown = template.render({"contact": {}, "workspace": {}}).strip() if source else ""
     return found + [Remark("check", text, "text") for text in sms.checks(shown)]
 
 

@@ -19,6 +19,7 @@ from flowserver.models import (
     Suppression,
     Workspace,
 )
+from flowserver.services.accounts import settings
 from flowserver.services.engine import ticks
 from flowserver.services.messages import campaign_numbers, campaign_reach, campaign_runs, campaigns, deliveries, reports
 from flowserver.services.people import lists, segments, timeline, usage
@@ -257,6 +258,28 @@ def test_whoever_joins_or_leaves_the_list_later_changes_nothing(workspace, clock
     lists.join(row.list_id, people(workspace, 1))
     run(row)
     assert len(messages()) == 2
+
+
+def test_texts_that_wait_for_the_quiet_hours_follow_them_when_they_change(workspace, clock):
+    to = a_list(workspace, members=people(workspace, 2))
+    row = campaigns.create("sms", "Night", content={"text": "Hi"}, list_id=to)
+    clock.now = clock.now.replace(hour=22)  # midnight in Rome
+    assert campaigns.held_until(row) == clock.now + timedelta(hours=8)
+    campaigns.send(row.id)
+    campaign_runs.carry_on(row.id)
+    assert campaign_numbers.of(row).goes_on == clock.now + timedelta(hours=8)
+    kept = {
+        "sender_name": "Lume",
+        "sender_email": "hello@lume.example",
+        "sms_sender": "Lume",
+        "cap_day": "",
+        "cap_week": "",
+    }
+    settings.save_sending(workspace, **kept, quiet_from="21:00", quiet_until="07:00")
+    assert {one.due_at for one in messages()} == {clock.now + timedelta(hours=7)}
+    settings.save_sending(workspace, **kept, quiet_from="00:00", quiet_until="00:00")
+    assert {one.due_at for one in messages()} == {clock.now}
+    assert campaigns.held_until(row) is None and campaign_numbers.of(row).goes_on is None
 
 
 def test_sms_wait_for_the_end_of_the_quiet_hours(workspace, clock):

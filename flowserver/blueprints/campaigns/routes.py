@@ -18,6 +18,7 @@ from flowserver.blueprints.flows.forms import Fields
 from flowserver.blueprints.say import say
 from flowserver.errors import Conflict, Invalid, NotFound
 from flowserver.nodes.base import ChoiceOf
+from flowserver.services.flows import composer as composing
 from flowserver.services.flows import options
 from flowserver.services.messages import campaign_numbers, campaigns
 from flowserver.services.people import timeline
@@ -281,6 +282,8 @@ def _check_page(row: Any, form: SendForm, refused: bool) -> ResponseReturnValue:
         chip=state_chip,
         reason=reason,
         place=_place(row),
+        held=campaigns.held_until(row),
+        usual_sender=composing.sms_sender(),
     ), status
 
 

@@ -16,7 +16,7 @@ from flowserver.blueprints.flows import taking_along
 from flowserver.blueprints.flows.forms import put_errors
 from flowserver.domain.localtime import WEEKDAYS
 from flowserver.errors import Invalid
-from flowserver.services.flows import checks, drafts, flows, options, outline
+from flowserver.services.flows import checks, composer, drafts, flows, options, outline
 from flowserver.text import N_
 
 bp = Blueprint("flow_life", __name__, url_prefix="/c/<client>/flows/<int:flow_id>")
@@ -145,6 +145,7 @@ def _check_page(flow: Any, refused: bool = False, wrong: Sequence[Any] = ()) -> 
         emails=[card for card in sends if card.node.sends == "email"],
         sms=[card for card in sends if card.node.sends == "sms"],
         people=taking_along.question(flow, live, laid, request.form) if live and flow.draft_changed else None,
+        usual_sender=composer.sms_sender(),
         goals=outline.goals(flow.draft, laid.names),
         meant=flows.meant_now(flow) if not laid.to_fix() else None,
         existing=flows.would_start(flow) if flow.activated_at is None and not laid.to_fix() else None,

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from datetime import time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import structlog
 
-from flowserver import jobqueue
-from flowserver.domain import people
+from flowserver import clock, jobqueue
+from flowserver.domain import people, sending
 from flowserver.errors import Invalid
 from flowserver.extensions import db
 from flowserver.models import Agency, User, Workspace
 from flowserver.services.accounts import accounts, brand, clients
+from flowserver.services.messages import campaign_runs
 from flowserver.services.operations.checked import checked
 from flowserver.text import N_, Text
 
@@ -91,7 +93,11 @@ def save_sending(
     )
     if values["cap_day"] and values["cap_week"] and values["cap_week"] < values["cap_day"]:
         raise Invalid({"cap_week": [N_("The limit for a week cannot be below the limit for a day")]})
+    quiet = (ZoneInfo(workspace.time_zone), workspace.quiet_from, workspace.quiet_until)
+    before = sending.quiet_until(clock.now(), *quiet)
     _change(workspace, values)
+    campaign_runs.quiet_hours_changed(workspace, before)
+    db.session.commit()
 
 
 def _change(workspace: Workspace, values: dict[str, Any]) -> None:

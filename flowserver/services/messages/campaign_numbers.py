@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from flowserver import clock
 from flowserver.errors import Invalid
 from flowserver.extensions import current_workspace, db
 from flowserver.models import Campaign, Contact, ContactList, Engagement, Message, Segment, Workspace
@@ -65,6 +67,7 @@ class Numbers:
     segments: int = 0
     reasons: list[tuple[str, int]] = field(default_factory=list)  # why skipped, most first
     links: list[Link] = field(default_factory=list)
+    goes_on: datetime | None = None  # when the next of those that wait may leave, where that is still to come
 
     @property
     def open_rate(self) -> float | None:
@@ -115,6 +118,12 @@ def of(campaign: Campaign) -> Numbers:
     one.reasons = sorted(((reason, number) for reason, number in db.session.execute(why)), key=lambda row: -row[1])
     _noticed(campaign.id, one)
     one.links = links(campaign)
+    if one.waiting:
+        planned = sa.select(sa.func.min(Message.due_at)).where(
+            Message.campaign_id == campaign.id, Message.state == "planned"
+        )
+        due = db.session.scalar(planned)
+        one.goes_on = due if due is not None and due > clock.now() else None
     return one
 
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 import structlog
@@ -248,6 +249,15 @@ class _Planner:
         return sending.free_from(self.opens, self.client.zone, sent, self.client.cap_day, self.client.cap_week) or (
             self.opens
         )
+
+
+def quiet_hours_changed(workspace: Any, before: datetime | None) -> None:
+    """Texts that wait for the end of the quiet hours (``before``: when it was) wait for the new one. The caller commits."""
+    zone, now = ZoneInfo(workspace.time_zone), clock.now()
+    after = sending.quiet_until(now, zone, workspace.quiet_from, workspace.quiet_until) or now
+    if before is not None and before != after:
+        waiting = (_M.workspace_id == workspace.id, _M.channel == "sms", _M.state == "planned", _M.due_at == before)
+        db.session.execute(sa.update(Message.__table__).where(*waiting).values(due_at=after))
 
 
 # --- ending --------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from flowserver import clock, jobqueue
-from flowserver.domain import content_checks, localtime
+from flowserver.domain import content_checks, localtime, sending
 from flowserver.domain.checks import Finding
 from flowserver.errors import Conflict, Invalid, NotFound
 from flowserver.extensions import current_workspace, db
@@ -292,6 +292,14 @@ def _client_findings(row: Campaign) -> list[Finding]:
     if campaign_runs.way(row.workspace_id, row.channel) is None:
         found.append(Finding("fix", campaign_runs.NO_WAY, "client", "", "connections"))
     return found
+
+
+def held_until(row: Campaign) -> datetime | None:
+    """When the quiet hours end that hold the campaign back if it goes out now; ``None``: none do."""
+    one = client()
+    if row.channel != "sms" or row.content.get("class", "marketing") != "marketing":
+        return None
+    return sending.quiet_until(clock.now(), ZoneInfo(one.time_zone), one.quiet_from, one.quiet_until)
 
 
 # --- sending -------------------------------------------------------------------------------------------------

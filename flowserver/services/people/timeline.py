@@ -371,7 +371,7 @@ def _decisions(contact_id: int, before: datetime | None) -> Iterator[Entry]:
     yield from _ended(contact_id, before)
 
 
-def _versions_then(rows: Sequence[Any]) -> dict[int, int]:
+def _versions_then(rows: Sequence[Any]) -> dict[int, Any]:
     """The version each decision was made in: a run may have been moved to another one since."""
     moved = sa.select(Decision.id, Decision.enrollment_id, Decision.facts).where(Decision.outcome == "moved")
     ids = {row.enrollment_id for row, _, _ in rows}
@@ -381,7 +381,9 @@ def _versions_then(rows: Sequence[Any]) -> dict[int, int]:
     sister = aliased(FlowVersion)
     numbered = sa.select(FlowVersion.id, sister.number, sister.id).join(sister, sister.flow_id == FlowVersion.flow_id)
     current = {version_id for _, version_id, _ in rows}
-    known = {(row[0], row[1]): row[2] for row in db.session.execute(numbered.where(FlowVersion.id.in_(current)))}
+    known: dict[Any, int] = {
+        (row[0], row[1]): row[2] for row in db.session.execute(numbered.where(FlowVersion.id.in_(current)))
+    }
     found = {}
     for row, version_id, _label in rows:
         later = next((move for move in moves if move.enrollment_id == row.enrollment_id and move.id > row.id), None)
