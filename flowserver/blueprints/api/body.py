@@ -88,6 +88,8 @@ def json_object() -> dict[str, Any]:
     if upload() is not None:
         return {}
     raw = request.get_data(cache=True)
+    if raw and request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType
     if raw and g.get("texts") and request.mimetype == YAML:
         try:
             return flowtext.load(raw.decode())
@@ -95,7 +97,11 @@ def json_object() -> dict[str, Any]:
             raise Invalid(N_("Write the text in UTF-8")) from None
     if not raw:
         return {}
-    if not request.is_json:
+    if not request.is_json or request.mimetype_params.get("charset", "utf-8").lower() not in (
+        "utf-8",
+        "utf8",
+        "us-ascii",
+    ):
         raise UnsupportedMediaType
     try:
         found = orjson.loads(raw)

@@ -248,16 +248,16 @@ def _campaign(reference: int | str) -> int:
     takes=schemas.CouponsIn,
     body_example={"campaign": "Spring beans", "contacts": [7, 8]},
     shows=schemas.GivenCoupons,
-    example={"data": [{"contact_id": 7, "code": "SPRING-7KQ2XH4P"}], "without": [8]},
+    example={"data": [{"contact_id": 7, "code": "SPRING-7KQ2XH4P"}], "without": [8], "missing": []},
 )
 def issue_coupons(body: Mapping[str, Any]) -> Any:
     """Give out coupons to up to 1,000 contacts.
 
-    Ids of contacts that do not exist are left out. When the pool runs out, the last ones go `without`.
+    Ids of contacts that do not exist come back as `missing`. When the pool runs out, the last ones go `without`.
     """
     given = coupons.issue_many(_campaign(body["campaign"]), body["contacts"])
     data = [{"contact_id": row["contact_id"], "code": row["code"]} for row in given.rows]
-    return {"data": data, "without": given.without}
+    return {"data": data, "without": given.without, "missing": given.missing}
 
 
 @resource.reads(CODE, shows=schemas.Coupon, example=COUPON, tagged=True)

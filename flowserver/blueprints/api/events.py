@@ -10,7 +10,7 @@ from flask import g, request
 
 from flowserver.blueprints.api import paging, problems
 from flowserver.blueprints.api.body import json_object
-from flowserver.blueprints.api.kit import CLIENT, Resource, respond, secret_sent
+from flowserver.blueprints.api.kit import CLIENT, ID, Resource, respond, secret_sent
 from flowserver.blueprints.api.schemas import events as schemas
 from flowserver.services.people import reported, together
 
@@ -162,3 +162,9 @@ def list_events(query: Mapping[str, Any]) -> Any:
         since=query.get("since"),
     )
     return paging.page(page, show)
+
+
+@resource.reads(f"/events/{ID % 'record_id'}", shows=schemas.RecordedEvent, example=EXAMPLE, tagged=True)
+def get_event(record_id: int) -> Any:
+    """Get an event by the id a list shows."""
+    return show(reported.event(record_id))

@@ -323,6 +323,25 @@ def stop_flow(flow_id: int) -> Any:
     return one(flow_id)
 
 
+@resource.writes(
+    "POST", f"{ONE}/archive", shows=schemas.Flow, example={**EXAMPLE, "state": "stopped", "inside": 0}, tagged=True
+)
+def archive_flow(flow_id: int) -> Any:
+    """Put a flow away.
+
+    A draft, or one that has ended; a live one is refused. `archived=false` leaves it out of a list.
+    """
+    flows.archive(flow_id)
+    return one(flow_id)
+
+
+@resource.writes("POST", f"{ONE}/unarchive", shows=schemas.Flow, example={**EXAMPLE, "state": "draft"}, tagged=True)
+def unarchive_flow(flow_id: int) -> Any:
+    """Take a flow out of the archive again."""
+    flows.archive(flow_id, False)
+    return one(flow_id)
+
+
 # --- starting contacts -----------------------------------------------------------------------------------
 
 

@@ -88,7 +88,8 @@ def start_import(query: Mapping[str, Any], body: Mapping[str, Any]) -> Any:
 
     The body is JSON with up to 50,000 `rows`, or a CSV file sent as `text/csv`: up to a million rows, any usual encoding
     and separator. The answer comes at once, the rows are read in the background: ask for the import to see how far it
-    is. A row is taken or refused on its own. No flow starts unless `start_flows=true`.
+    is. A body that does not hold rows as described here is answered with 422 and nothing is read; of those that do, each is taken
+    or refused on its own. No flow starts unless `start_flows=true`.
     """
     options: dict[str, Any] = {"filename": "API", **query}
     if options.get("list", "").isdecimal():

@@ -51,6 +51,7 @@ PATHS = {  # what stands in addresses: description, example
     "card_number": ("Number of a loyalty card.", "2123456789010"),
     "grant_id": ("Id of a reward that a card was given.", 3),
     "purchase_id": ("Id of a purchase.", 12),
+    "record_id": ("Id of a recorded event, as the list shows it.", 812),
     "cart_id": ("Id of a cart.", 4),
 }
 ABOUT = """\

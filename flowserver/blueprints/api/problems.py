@@ -186,7 +186,7 @@ def _words(status: int) -> str:
         405: _("The header Allow names the methods it takes."),
         412: _("Read it again, then repeat the change with its new ETag."),
         413: _("Send less in one request."),
-        415: _("Send JSON with the header Content-Type: application/json."),
+        415: _("Send JSON in UTF-8, not compressed, with the header Content-Type: application/json."),
         429: _("Wait as long as the header Retry-After says."),
         503: _("Nothing is lost. Try again in a few minutes."),
     }

@@ -18,13 +18,14 @@ from flowserver import clock, extensions
 from flowserver.domain import people
 from flowserver.domain import reported as rules
 from flowserver.domain.reported import House, Report
-from flowserver.errors import Invalid
+from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import Contact, Event, Workspace
 from flowserver.services.engine import bulk, events
 from flowserver.services.engine.events import NewEvent
 from flowserver.services.people import browse, identities, sales
 from flowserver.services.reactions import activity
+from flowserver.text import N_
 
 CHUNK = 200  # reports written in one transaction
 _C, _V = Contact.__table__.c, Event.__table__.c
@@ -234,6 +235,14 @@ def _outcome(row: _Row | Invalid, made: set[int]) -> Taken:
 # --- showing ---------------------------------------------------------------------------------------------
 
 _EVENT = (Event.id, Event.type, Event.subject, Event.contact_id, Event.key, Event.at, Event.data)
+
+
+def event(event_id: int) -> Any:
+    """An event of the present client. Raises :class:`NotFound`."""
+    found = db.session.execute(sa.select(*_EVENT).where(Event.id == event_id)).one_or_none()
+    if found is None:
+        raise NotFound(N_("There is no such event"))
+    return found
 
 
 def listed(

@@ -74,10 +74,11 @@ Taker = tuple[int | None, int | None]
 
 @dataclass
 class Given:
-    """What became of giving coupons: the new ``rows``, and the contacts ``without`` one for want of a code."""
+    """What became of giving coupons: the new ``rows``, the contacts ``without`` one for want of a code, and ids of nobody."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     without: list[int | None] = field(default_factory=list)
+    missing: list[int] = field(default_factory=list)
 
 
 def issue(campaign_id: int, contact_id: int | None) -> Coupon:
@@ -101,12 +102,13 @@ def issue(campaign_id: int, contact_id: int | None) -> Coupon:
 def issue_many(campaign_id: int, contact_ids: Sequence[int]) -> Given:
     """Give each of these contacts a coupon, in one go. Commits; at most some thousand at once.
 
-    Raises :class:`NotFound`, :class:`Conflict` after the campaign's last day. Contacts of others are left out.
+    Raises :class:`NotFound`, :class:`Conflict` after the campaign's last day. Contacts of others are ``missing``.
     """
     campaign = coupon_campaigns.get(campaign_id)
     _refuse_when_over(campaign)
     here = db.session.scalars(sa.select(Contact.id).where(bulk.ids_in(Contact.__table__.c.id, contact_ids))).all()
     given = _to_contacts(campaign, sorted(here))
+    given.missing = sorted(set(contact_ids).difference(here))
     if given.without:
         coupon_campaigns.note_pool(campaign, wanting=len(given.without))
     db.session.commit()

@@ -115,10 +115,11 @@ def test_many_coupons_are_given_in_one_request(api, beans, ada):
     eve = api.post("/contacts", {"email": "eve@example.com"}).json
     found = api.post("/coupons/bulk", {"campaign": beans["id"], "contacts": [ada["id"], eve["id"], 9999]}).json
     assert [one["contact_id"] for one in found["data"]] == [ada["id"], eve["id"]] and found["without"] == []
+    assert found["missing"] == [9999]
     pool = api.post("/coupon-campaigns", {"name": "Pool", "value": "5 €", "codes": "pool"}).json
     api.post(f"/coupon-campaigns/{pool['id']}/import", {"codes": ["A1"]})
     found = api.post("/coupons/bulk", {"campaign": "pool", "contacts": [ada["id"], eve["id"]]}).json
-    assert found == {"data": [{"contact_id": ada["id"], "code": "A1"}], "without": [eve["id"]]}
+    assert found == {"data": [{"contact_id": ada["id"], "code": "A1"}], "without": [eve["id"]], "missing": []}
     problem(give(api, campaign="Pool"), 409, "no-coupon-left")
 
 

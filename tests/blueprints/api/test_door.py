@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -365,3 +366,20 @@ def test_guessing_keys_is_stopped(limited, workspace):
     first = client.get(f"{PREFIX}/workspace", headers={"Authorization": f"Bearer {good}"})
     assert first.status_code == 200
     assert int(first.headers["X-RateLimit-Remaining"]) == 2999  # guessing does not switch the limit of a key off
+
+
+# --- what a body may be ----------------------------------------------------------------------------------
+
+
+def test_a_compressed_body_and_another_charset_are_refused(api):
+    body = b'{"name": "News"}'
+    packed, plain = {"Content-Encoding": "gzip"}, "application/json"
+    for headers, raw, kind in (
+        (packed, gzip.compress(body), plain),
+        (packed, body, plain),
+        ({}, body, f"{plain}; charset=latin-1"),
+    ):
+        answer = api.post("/lists", data=raw, content_type=kind, headers=headers)
+        problem(answer, 415, "unsupported-media-type")
+    answer = api.post("/lists", data=body, content_type="application/json; charset=UTF-8")
+    assert answer.status_code == 201

@@ -494,3 +494,14 @@ def test_a_new_version_says_what_it_means_for_those_inside_and_can_be_undone(api
     first, second = api.get(f"{path}/versions").json["data"]
     assert (first["inside"], first["live"], second["inside"]) == (1, True, 0) and second["undone_at"]
     assert api.post(f"{path}/undo-publish").status_code == 409
+
+
+def test_a_flow_is_put_away_and_taken_out_again(api, flow):
+    assert api.post(f"/flows/{flow['id']}/publish").status_code == 200
+    problem(api.post(f"/flows/{flow['id']}/archive"), 409, "conflict")
+    api.post(f"/flows/{flow['id']}/stop")
+    assert api.post(f"/flows/{flow['id']}/archive").status_code == 200
+    assert api.get("/flows?archived=false").json["data"] == []
+    assert [one["id"] for one in api.get("/flows?archived=true").json["data"]] == [flow["id"]]
+    assert api.post(f"/flows/{flow['id']}/unarchive").json["state"] == "stopped"
+    assert len(api.get("/flows?archived=false").json["data"]) == 1

@@ -185,6 +185,7 @@ class GivenCoupons(fields.Shown):
 
     data = plain.List(plain.Nested(GivenCoupon))
     without = plain.List(plain.Integer(), metadata={"description": "Contacts for whom no code was left."})
+    missing = plain.List(plain.Integer(), metadata={"description": "Ids that are no contact here."})
 
 
 class CouponUseIn(fields.Input):
