@@ -160,15 +160,20 @@ class Flag(YesNo):
 class Instant(Words, fields.DateTime):
     """A moment with its zone, as in ISO 8601; always UTC afterwards."""
 
-    default_error_messages: dict[str, Any] = {"invalid": N_("Write a moment with its zone, like 2026-05-04T09:00:00Z")}
+    default_error_messages: dict[str, Any] = {
+        "invalid": N_("Write a moment with its zone, like 2026-05-04T09:00:00Z"),
+        "range": N_("Write a moment between the years 1970 and 2200"),
+    }
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
-        try:  # a + in an address means a space
-            found = datetime.fromisoformat(re.sub(r" (?=\d\d:?\d\d$)", "+", value[:40]))
-        except (TypeError, ValueError):
+        try:  # a + in an address means a space; RFC 3339 allows small letters
+            found = datetime.fromisoformat(re.sub(r" (?=\d\d:?\d\d$)", "+", value[:40]).upper())
+        except (AttributeError, TypeError, ValueError):
             raise self.make_error("invalid") from None
-        if found.tzinfo is None or not 1970 <= found.year <= 2200:
+        if found.tzinfo is None:
             raise self.make_error("invalid")
+        if not 1970 <= found.year <= 2200:
+            raise self.make_error("range")
         return found.astimezone(UTC)
 
 
