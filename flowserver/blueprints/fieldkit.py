@@ -37,6 +37,9 @@ def field_kind(field: wtforms.Field) -> str:
     return next((kind for cls, kind in _KINDS if isinstance(field, cls)), "text")
 
 
+MOST_NAMED = 60  # characters of a text that surely says what it means
+
+
 def error_texts(errors: Any) -> list[str]:
     """The texts of a field's errors, said, each once, nested ones included."""
     return list(dict.fromkeys(str(say(text)) for text in flat(errors or [])))
@@ -45,7 +48,7 @@ def error_texts(errors: Any) -> list[str]:
 def error_list(source: Any) -> list[tuple[str, str]]:
     """``[(id of the field or "", text)]`` in page order, from a form or from ``{field: [text]}``.
 
-    A text that several fields have names its field.
+    A text names its field where it does not say by itself which one is meant: a length, a number.
     """
     if source is None:
         return []
@@ -55,9 +58,7 @@ def error_list(source: Any) -> list[tuple[str, str]]:
         ]
     fields = [(field, text) for field in source for text in error_texts(field.errors)]
     times = Counter(text for _, text in fields)
-    named = [
-        (field_target(one), text if times[text] == 1 else f"{say(one.label.text)}: {text}") for one, text in fields
-    ]
+    named = [(field_target(one), _named(one, text, times[text] > 1)) for one, text in fields]
     return named + [("", text) for text in error_texts(getattr(source, "form_errors", []))]
 
 
@@ -66,6 +67,12 @@ def field_target(field: wtforms.Field) -> str:
     if field_kind(field) == "choices":
         return next((option.id for option in field), field.id)
     return field.id
+
+
+def _named(field: Any, text: str, shared: bool) -> str:
+    label = str(say(field.label.text))
+    meant = any(word in text.casefold() for word in label.casefold().split() if len(word) > 3) or len(text) > MOST_NAMED
+    return text if meant and not shared else f"{label}: {text}"
 
 
 def add_errors(form: wtforms.Form, messages: Mapping[str, Any]) -> None:

@@ -17,10 +17,10 @@ def countries() -> list[SelectChoice]:
     return [SelectChoice("", _("Choose a country")), *(SelectChoice(code, name) for name, code in found)]
 
 
-def time_zones() -> list[SelectChoice]:
-    """All time zones, grouped by continent, after an empty first choice."""
+def time_zones(present: str = "") -> list[SelectChoice]:
+    """The time zones, grouped by continent, after an empty first choice. ``present`` is among them under its own name."""
     found = [SelectChoice("", _("Choose a time zone"), optgroup="")]
-    for name in accounts.time_zones():
+    for name in dict.fromkeys([*accounts.offered_time_zones(), *([present] if present else [])]):
         region, slash, place = name.partition("/")
         found.append(SelectChoice(name, (place if slash else name).replace("_", " "), optgroup=region if slash else ""))
     return sorted(found, key=lambda choice: (choice.optgroup or "", choice.value != ""))

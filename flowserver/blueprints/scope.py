@@ -70,7 +70,11 @@ def first_part() -> str:
 def is_json() -> bool:
     """Whether the answer should be JSON: where programs call, or a caller that prefers it to HTML."""
     wanted = request.accept_mimetypes
-    return request.path.startswith(("/api/", "/hooks/")) or request.path == "/api" or wanted["application/json"] > wanted["text/html"]
+    return (
+        request.path.startswith(("/api/", "/hooks/"))
+        or request.path == "/api"
+        or wanted["application/json"] > wanted["text/html"]
+    )
 
 
 def _take_client(endpoint: str | None, values: dict[str, Any] | None) -> None:

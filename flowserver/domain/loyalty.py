@@ -69,7 +69,7 @@ def points_for(cents: int, cents_per_point: int) -> int:
 def read_points(raw: Any, *, least: int = -MOST_POINTS, zero: bool = False) -> int:
     """A whole number of points from ``least`` to a million; 0 only where it makes sense. Raises :class:`Invalid`."""
     text = people.clean(str(raw)).replace("−", "-") if isinstance(raw, str | int) and not isinstance(raw, bool) else ""
-    if not re.fullmatch(r"[+-]?[0-9]{1,9}", text):
+    if not re.fullmatch(r"[+-]?[0-9]{1,40}", text):
         raise Invalid(N_("Enter a whole number of points"))
     points = int(text)
     if points == 0 and not zero:

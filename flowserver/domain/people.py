@@ -262,8 +262,10 @@ def _number(raw: Any, _choices: Sequence[str], customs: Customs) -> int | float:
     if isinstance(raw, bool):
         raise Invalid(_NO_NUMBER)
     number = _parsed_number(raw, customs) if isinstance(raw, str) else raw
-    if not isinstance(number, int | float) or not math.isfinite(number) or abs(number) >= 1e15:
+    if not isinstance(number, int | float) or math.isnan(number):
         raise Invalid(_NO_NUMBER)
+    if abs(number) >= 1e15:
+        raise Invalid(N_("Write a number below 1,000,000,000,000,000"))
     return int(number) if float(number).is_integer() else float(number)
 
 

@@ -24,6 +24,7 @@ _QUIET = {
     "mail.log": "ERROR",
     "urllib3": "WARNING",
     "alembic": "WARNING",
+    "barcode": "WARNING",
 }
 
 

@@ -191,7 +191,7 @@ def test_a_card_is_found_by_its_person_too(console, card, club):
     assert f"/till/cards/{card.id}" in page.text and f"/till/cards/{second.id}" in page.text
     assert console.get(f"{TILL}?card=3337654321").location == f"{TILL}/cards/{second.id}"
     nobody = console.get(f"{TILL}?card=Giovanni")
-    assert nobody.status_code == 422 and "Nobody with a card is called so" in text(nobody) and "Giovanni" in nobody.text
+    assert nobody.status_code == 422 and "Nobody of this name has a card" in text(nobody) and "Giovanni" in nobody.text
 
 
 def test_an_amount_is_added_once_for_each_receipt_and_undone(console, card):

@@ -78,7 +78,7 @@ def new_client() -> ResponseReturnValue:
 def agency() -> ResponseReturnValue:
     found = accounts.agency()
     form = AgencyForm(sent(), data={"name": found.name, "time_zone": accounts.home_zone()} if found else {})
-    form.time_zone.choices = time_zones()
+    form.time_zone.choices = time_zones(accounts.home_zone() if found else "")
     if request.method == "POST":
         try:
             settings.save_agency(me(), name=form.name.data or "", time_zone=form.time_zone.data or "")

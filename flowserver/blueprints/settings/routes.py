@@ -75,7 +75,7 @@ def _saved(form: Any, save: Callable[..., Any], template: str, back: str, **valu
 @bp.route("", methods=["GET", "POST"])
 def general() -> ResponseReturnValue:
     form = GeneralForm(sent(), obj=g.workspace)
-    form.time_zone.choices, form.country.choices = time_zones(), countries()
+    form.time_zone.choices, form.country.choices = time_zones(g.workspace.time_zone), countries()
     return _saved(form, settings.save_general, "settings/general.html", "settings.general")
 
 

@@ -70,9 +70,9 @@ def _of_person(scan: ScanForm, error: Invalid) -> ResponseReturnValue:
         return redirect(url_for(".card", card_id=found[0][0].id), 303)
     if found:
         return render_template("till/index.html", scan=scan, found=found)
-    words = error.messages["_"] if not any(char.isalpha() for char in typed) else [_("Nobody with a card is called so")]
-    add_errors(scan, {"card": words})
-    return render_template("till/index.html", scan=scan), 422
+    named = any(char.isalpha() for char in typed)
+    add_errors(scan, {"card": [_("Nobody of this name has a card")] if named else error.messages["_"]})
+    return render_template("till/index.html", scan=scan, nobody=named), 422
 
 
 @bp.get("/cards/<int:card_id>")

@@ -91,7 +91,10 @@ class EmailActivity(Trigger):
         )
         within = DurationField(
             N_("Within"),
-            description=N_("Counted from sending. Whoever does it in time does not enter. At least 1 hour."),
+            description=N_(
+                "Counted from sending, or from going live where the campaign was sent before."
+                " Whoever does it in time does not enter. At least 1 hour."
+            ),
             default=WINDOW,
         )
 

@@ -1,4 +1,4 @@
-"""A field of a contact comes to hold a value, when the contact is added or later. Saving the same value again is nothing."""
+"""A field of a contact comes to hold a value, when the contact is added or later. Saving the same value again starts nothing."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
+from importlib import resources
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -252,11 +253,19 @@ def time_zone(name: str) -> str:
 
 @cache
 def time_zones() -> tuple[str, ...]:
-    """The names of all time zones people choose from: places, and UTC."""
+    """The names of all time zones that may be set: places, and UTC."""
     places = {
         name for name in available_timezones() if "/" in name and not name.startswith(("Etc/", "posix/", "right/"))
     }
     return ("UTC", *sorted(places))
+
+
+@cache
+def offered_time_zones() -> tuple[str, ...]:
+    """Those people choose from: UTC, and each place once under its present name, as ``zone.tab`` of tzdata lists them."""
+    table = (resources.files("tzdata") / "zoneinfo" / "zone.tab").read_text(encoding="utf-8")
+    listed = {line.split("\t")[2] for line in table.splitlines() if line and not line.startswith("#")}
+    return tuple(name for name in time_zones() if name in listed or name == "UTC")
 
 
 # --- signed links --------------------------------------------------------------------------------------

@@ -188,6 +188,9 @@ def _checked(values: Mapping[str, Any], row: CouponCampaign | None) -> dict[str,
     )
     if found["starts_on"] and found["ends_on"] and found["ends_on"] < found["starts_on"]:
         raise Invalid({"ends_on": [N_("The last day must not come before the first")]})
+    over = rules.ends(found["ends_on"], zone())
+    if row is None and over is not None and over <= clock.now():
+        raise Invalid({"ends_on": [N_("This day has passed. Choose today or a later day")]})
     return {**found, "replaces": bool(values.get("replaces"))}
 
 

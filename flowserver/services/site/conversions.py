@@ -102,10 +102,13 @@ def uses(rule_id: int) -> list[usage.Use]:
 
 
 def unrecorded(rule_id: Any) -> Text | None:
-    """What to say of a rule that steps and programs record, while none ever did; ``None``: nothing."""
-    query = sa.select(ConversionRule).where(ConversionRule.id == rule_id, ConversionRule.source == "manual")
-    row = db.session.scalar(query) if isinstance(rule_id, int) else None
-    if row is None or usage.of("manual_rule", row.id) or counted(row.id):
+    """What to say of a rule that nothing can meet yet: no step and no program records it, or its site was never visited."""
+    row = db.session.get(ConversionRule, rule_id) if isinstance(rule_id, int) else None
+    site = db.session.get(Monitor, row.monitor_id) if row is not None and row.monitor_id else None
+    if row is not None and site is not None and site.verified_at is None:
+        words = N_("No visit has come from %(site)s yet, so nobody can reach %(name)s. Put the script into its pages")
+        return Text(words.msgid, site=site.name, name=row.name)
+    if row is None or row.source != "manual" or usage.of("manual_rule", row.id) or counted(row.id):
         return None
     return Text(
         "Nothing records %(name)s yet. Add the step “Record a conversion” to another flow, or record it over the API",
