@@ -22,7 +22,7 @@ from flowserver.models import (
 from flowserver.services.accounts import settings
 from flowserver.services.engine import ticks
 from flowserver.services.messages import campaign_numbers, campaign_reach, campaign_runs, campaigns, deliveries, reports
-from flowserver.services.people import lists, segments, timeline, usage
+from flowserver.services.people import contacts, lists, segments, timeline, usage, why
 from tests.services.conftest import use
 from tests.services.town import a_list, messages, people
 from tests.sinks import SmtpSink
@@ -293,6 +293,18 @@ def test_sms_wait_for_the_end_of_the_quiet_hours(workspace, clock):
     campaigns.send(service.id)
     run(service)
     assert {one.due_at for one in messages(Message.campaign_id == service.id)} == {clock.now}
+
+
+def test_whoever_waits_for_a_campaign_can_be_told_why(workspace, clock):
+    clock.now = clock.now.replace(hour=20)  # 22:00 in Rome
+    row = a_campaign(workspace, channel="sms")
+    campaigns.send(row.id)
+    run(row)
+    one = messages()[0]
+    (asked, *_) = why.questions(one.contact_id)
+    assert (asked.key, asked.channel, asked.flow) == (str(one.id), "sms", f"Campaign “{row.name}”")
+    found = why.explain(contacts.get(one.contact_id), asked.key)
+    assert (found.kind, found.title, found.at) == ("info", "Not sent yet", one.due_at)
 
 
 def test_a_message_limit_delays_to_the_next_free_day(workspace, clock):

@@ -58,7 +58,7 @@ def questions(contact_id: int, most: int = 30) -> list[Question]:
     """Messages that did not arrive, newest first, then sending steps of live flows that never reached the contact."""
     query = (
         sa.select(Message)
-        .where(Message.contact_id == contact_id, Message.kind == "flow", Message.flow_id.is_not(None))
+        .where(Message.contact_id == contact_id, Message.kind.in_(("flow", "campaign")))
         .order_by(Message.planned_at.desc(), Message.id.desc())
         .limit(200)
     )
@@ -72,7 +72,8 @@ def questions(contact_id: int, most: int = 30) -> list[Question]:
 
 def _asked(row: Message, chapters: Chapters) -> Question:
     chapter = chapters.get(row.version_id)
-    return Question(str(row.id), row.channel, headline(row, chapters), chapter.flow_name if chapter else "")
+    source = chapter.flow_name if chapter else chapters.of(row) if row.campaign_id else ""
+    return Question(str(row.id), row.channel, headline(row, chapters), source)
 
 
 def _never(had: set[tuple[int | None, str]]) -> list[Question]:
