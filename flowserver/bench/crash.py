@@ -119,7 +119,7 @@ def run(config: Config, people: int, kills: int, flushes: int, seconds: float = 
     _lift_limits()
     seen = data / "seen.txt"
     sink = subprocess.Popen(
-        [sys.executable, "-m", "flowserver.bench.sink", "--file", str(seen)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "flowserver.bench.sink", "--file", str(seen), "--delay", "0.02"], stdout=subprocess.PIPE, text=True
     )
     assert sink.stdout is not None
     port = int(sink.stdout.readline())
@@ -183,7 +183,7 @@ def _torment(
             workers[left % 2].kill()
             left -= 1
             killed_at = killed_at or time.monotonic()
-            next_kill = time.monotonic() + chance.uniform(0.3, 1.2)
+            next_kill = time.monotonic() + chance.uniform(1.0, 4.0)
             if to_flush and left <= result.kills * to_flush // (result.flushes + 1):
                 bell.flushall()
                 to_flush -= 1

@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 import flask_babel
 from babel import Locale, dates, numbers
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Request, Response, current_app, g, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_babel import Babel, _, lazy_gettext
 from flask_bootstrap import Bootstrap5
 from flask_login import current_user
@@ -55,6 +56,7 @@ def init_app(app: Flask) -> None:
     )
     app.context_processor(_shared)
     app.after_request(_headers)
+    app.session_interface = _Sessions()
 
 
 # --- language and zone -------------------------------------------------------------------------------
@@ -271,18 +273,32 @@ def policy(**changes: str) -> str:
 _POLICY = policy()
 
 
+_OF_PAGES = {
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "private, no-store",
+}
+
+
+class _Sessions(SecureCookieSessionInterface):
+    """Sessions are for people: a program that shows a key gets none, and nobody spends time on its cookies."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if request.path.startswith("/api/") and "Authorization" in request.headers:
+            return self.make_null_session(app)
+        return super().open_session(app, request)
+
+
 def _headers(response: Response) -> Response:
     defaults = {
         "Content-Security-Policy": _POLICY,
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "same-origin",
-        "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-        "Cross-Origin-Opener-Policy": "same-origin",
     }
     if current_app.extensions["config"].secure:
         defaults["Strict-Transport-Security"] = "max-age=31536000"
     if response.mimetype == "text/html":
-        defaults["Cache-Control"] = "private, no-store"
+        defaults |= _OF_PAGES
     for name, value in defaults.items():
         response.headers.setdefault(name, value)
     return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import socket
 import sys
@@ -54,6 +55,8 @@ def serve(app: Flask, listener: socket.socket) -> None:
         log_untrusted_proxy_headers=False,
     )
     server.channel_class = _channel()
+    gc.collect()
+    gc.freeze()  # what is here stays: the collector need not go through it again and again
     server.run()
 
 

@@ -1,7 +1,7 @@
 """Single events that come at the same moment: written in one transaction, each answered after its commit.
 
 Whoever finds nobody at work takes all who wait, writes them, commits once and wakes them; who comes meanwhile waits for
-the next turn. Nothing waits for company: alone, a turn has one event. The keys are checked in the same transaction, so
+the next turn. One who comes alone waits for nobody: a turn gathers others only while several come at once. The keys are checked in the same transaction, so
 one that was revoked a moment ago opens nothing.
 
 This is the short way, for what is usual. Whatever is not (a key seen for the first time, an event that is refused, a
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,7 +36,7 @@ from flowserver.services.people.reported import Taken
 log = structlog.get_logger()
 
 MOST = 64  # events of one turn
-TURNS = {"postgresql": 2}  # at once: while one waits for the database another is put together; SQLite has one writer
+GATHERS = 0.003  # seconds a turn waits for others where the last one was not alone: many requests, fewer turns
 MOST_KEYS = 1000
 _K, _W = ApiKey.__table__.c, Workspace.__table__.c
 _DOORS = (
@@ -75,29 +76,31 @@ class _Ticket:
 class _Counter:
     """Where events of one process wait; one of those who brought them writes for all."""
 
-    def __init__(self, turns: int) -> None:
+    def __init__(self) -> None:
         self.lock = threading.Lock()
         self.waiting: list[_Ticket] = []
-        self.free = turns
+        self.free, self.crowded = True, False
 
     def put(self, ticket: _Ticket) -> None:
         """Have it written, by oneself or by somebody who is at it."""
         ticket.turn.acquire()
         with self.lock:
             self.waiting.append(ticket)
-            ticket.leads = self.free > 0
-            self.free -= ticket.leads
+            ticket.leads, self.free = self.free, False
         if not ticket.leads:
             ticket.turn.acquire()  # until it is written, or one's own turn to write
         if ticket.leads:
             self._lead(ticket)
 
     def _lead(self, mine: _Ticket) -> None:
-        """Write one's own event and those of all who wait and are not about to write themselves."""
+        """Write one's own event and those of all who wait."""
+        if self.crowded:
+            time.sleep(GATHERS)
         with self.lock:
-            others = [ticket for ticket in self.waiting if not ticket.leads][: MOST - 1]
+            others = [ticket for ticket in self.waiting if ticket is not mine][: MOST - 1]
             taken = {id(mine), *map(id, others)}
             self.waiting = [ticket for ticket in self.waiting if id(ticket) not in taken]
+            self.crowded = bool(others)
         try:
             _write([mine, *others])
         finally:
@@ -107,8 +110,8 @@ class _Counter:
 
     def _hand_over(self) -> None:
         with self.lock:
-            following = next((ticket for ticket in self.waiting if not ticket.leads), None)
-            self.free += following is None
+            following = next(iter(self.waiting), None)
+            self.free = following is None
             if following is not None:
                 following.leads = True
         if following is not None:
@@ -163,8 +166,7 @@ def take(opened: Door, raw: Any) -> Taken | None:
     if db.session.registry.has():
         db.session.rollback()  # whoever waits for a turn must hold nothing that the one who writes needs
     ticket = _Ticket(opened, report)
-    turns = TURNS.get(db.engine.dialect.name, 1)
-    counter: _Counter = current_app.extensions.setdefault("flowserver-counter", _Counter(turns))
+    counter: _Counter = current_app.extensions.setdefault("flowserver-counter", _Counter())
     counter.put(ticket)
     return ticket.taken
 
