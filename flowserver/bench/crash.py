@@ -119,7 +119,9 @@ def run(config: Config, people: int, kills: int, flushes: int, seconds: float = 
     _lift_limits()
     seen = data / "seen.txt"
     sink = subprocess.Popen(
-        [sys.executable, "-m", "flowserver.bench.sink", "--file", str(seen), "--delay", "0.02"], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "flowserver.bench.sink", "--file", str(seen), "--delay", "0.02"],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert sink.stdout is not None
     port = int(sink.stdout.readline())

@@ -112,9 +112,11 @@ class Engagement(OfWorkspace, Base):
     contact_id: Mapped[int | None] = mapped_column(BigId, index=True)
     kind: Mapped[str] = mapped_column(
         sa.String(14)
-    )  # open, click, delivered, bounced, failed, complained, unsubscribed
+    )  # open, click, delivered, bounced, failed, complained, unsubscribed; part (of a long SMS)
     at: Mapped[Instant]
-    link: Mapped[int | None] = mapped_column(sa.SmallInteger)  # number of the link in the mail, from 0
+    link: Mapped[int | None] = mapped_column(
+        sa.SmallInteger
+    )  # number of the link in the mail, from 0; of the part, from 1
     url: Mapped[str | None] = mapped_column(sa.Text)
     machine: Mapped[bool] = mapped_column(default=False)  # a program opened it, not a person
     evidence: Mapped[dict[str, Any] | None] = mapped_column(Json)  # user agent, timing, raw report

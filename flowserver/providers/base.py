@@ -27,6 +27,7 @@ UNSENT = "unsent"  # surely not taken, and through no fault of the message: the 
 UNKNOWN = "unknown"  # handed over, answer never heard: it may have been taken
 
 # What a provider may report later.
+MOST_PARTS = 255  # of one long SMS: 3GPP TS 23.040, 9.2.3.24.1
 KINDS = frozenset({"accepted", "delivered", "bounced", "failed", "complained", "unsubscribed", "unknown"})
 
 
@@ -65,6 +66,12 @@ class Sms:
     callback: str = ""
 
 
+def part_of(part: Any, parts: Any) -> tuple[int, int]:
+    """Which part of how many a report is about; ``(1, 1)``, the whole message, where that makes no sense."""
+    whole = all(isinstance(one, int) and not isinstance(one, bool) for one in (part, parts))
+    return (part, parts) if whole and 1 <= part <= parts <= MOST_PARTS else (1, 1)
+
+
 def instant(text: Any) -> datetime | None:
     """When something happened, in UTC, from ISO 8601 text (without a zone: UTC). ``None`` where it cannot be told: a
     report that cannot say when still says what."""
@@ -87,7 +94,10 @@ class WebhookRequest:
 
 @dataclass(slots=True, frozen=True)
 class DeliveryEvent:
-    """A report about one message. ``ref``: our id or the provider's; ``kind``: one of :data:`KINDS`."""
+    """A report about one message, or about one ``part`` of the ``parts`` of a long SMS, counted from 1.
+
+    ``ref``: our id or the provider's; ``kind``: one of :data:`KINDS`.
+    """
 
     ref: str
     kind: str
@@ -95,6 +105,8 @@ class DeliveryEvent:
     reason: str = ""
     provider_ref: str | None = None
     raw: Mapping[str, Any] = field(default_factory=dict)
+    part: int = 1
+    parts: int = 1
 
 
 @dataclass(slots=True, frozen=True)

@@ -263,6 +263,29 @@ def test_a_report_about_another_connections_message_changes_nothing(sent, phone,
     assert message(sent).state == "accepted"
 
 
+def test_a_long_text_is_delivered_when_all_its_parts_are(sent, phone, way, client):
+    for part in (1, 3, 1):
+        assert post(client, way, report(phone, "delivered", part=part, parts=3)).status_code == 204
+        assert message(sent).state == "accepted" and events() == []
+    post(client, way, report(phone, "delivered", part=2, parts=3))
+    assert message(sent).state == "delivered" and events() == ["sms_delivered"]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["delivered", "failed", "delivered"])))
+def test_a_long_text_with_a_part_that_failed_is_not_delivered_whatever_order_they_come_in(
+    sent, phone, way, client, order
+):
+    for part, status in enumerate(order, 1):
+        post(client, way, report(phone, status, part=part, parts=3, error="handset off"))
+    assert message(sent).state == "failed"
+
+
+@pytest.mark.parametrize(("part", "parts"), [(0, 3), (4, 3), (1, 256), ("1", 3), (True, 2), (None, 2), (1.5, 2)])
+def test_parts_that_make_no_sense_are_the_whole_text(sent, phone, way, client, part, parts):
+    post(client, way, report(phone, "delivered", part=part, parts=parts))
+    assert message(sent).state == "delivered"
+
+
 def incoming(words, sender="+393330000000", id="p9") -> dict:
     return {
         "type": "incoming",

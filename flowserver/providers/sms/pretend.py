@@ -1,7 +1,7 @@
 """The pretend phone of ``flowserver up``: takes texts over HTTP, reports back over a signed webhook.
 
 ``POST /messages`` ``{"to", "from", "text", "ref", "callback"}`` with ``X-Phone-Secret`` → 202 ``{"id"}``. To ``callback`` it
-posts ``{"id", "ref", "status": "delivered" | "failed", "error"?, "at"}`` or ``{"type": "incoming", "id", "from", "to",
+posts ``{"id", "ref", "status": "delivered" | "failed", "error"?, "at", "part"?, "parts"?}`` or ``{"type": "incoming", "id", "from", "to",
 "text", "at"}`` with ``X-Phone-Signature``: hex HMAC-SHA256 of the raw body, keyed with the secret.
 """
 
@@ -75,7 +75,8 @@ class Pretend(SmsProvider):
                 return [Incoming(*words, at, said.get("id", ""))]
             kind = self.kinds.get(said.get("status", ""), "unknown")
             reason, phone_id = said.get("error", "")[:300], said.get("id") or None
-            return [DeliveryEvent(said.get("ref", ""), kind, at, reason, phone_id, raw=said)]
+            part, parts = base.part_of(row.get("part"), row.get("parts"))
+            return [DeliveryEvent(said.get("ref", ""), kind, at, reason, phone_id, said, part, parts)]
         except (ValueError, AttributeError, TypeError) as error:
             raise Invalid(N_("The report cannot be read")) from error
 

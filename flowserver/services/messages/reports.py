@@ -81,6 +81,8 @@ def _record(row: Any, report: DeliveryEvent) -> bool:
     if report.kind in ("complained", "unsubscribed"):
         return _left(row, report, at)
     state = "failed" if report.kind == "bounced" and row.channel == "sms" else report.kind
+    if report.parts > 1 and state in ("delivered", "failed"):
+        state = _of_all_parts(row, report, state, at)
     if state not in RANK or not _move(row, state, report, at):
         return False
     log.info("report.taken", message=row.id, state=state)
@@ -94,6 +96,24 @@ def _record(row: Any, report: DeliveryEvent) -> bool:
         _told_late(row, at)
         outcomes.tell(row, "sms_delivered" if row.channel == "sms" else None, at)
     return True
+
+
+def _of_all_parts(row: Any, report: DeliveryEvent, state: str, at: datetime) -> str:
+    """What a part that was delivered, or not, makes of its message: one that failed fails it, all of them deliver it.
+
+    ``""`` while some are still to come.
+    """
+    connection = db.session.connection()
+    connection.execute(sa.select(_M.id).where(_M.id == row.id).with_for_update())  # two parts may be told at once
+    mine = (_N.message_id == row.id, _N.kind == "part")
+    seen = {one.link: one.evidence["state"] for one in connection.execute(sa.select(_N.link, _N.evidence).where(*mine))}
+    if report.part not in seen:
+        about = {"workspace_id": row.workspace_id, "message_id": row.id, "contact_id": row.contact_id, "at": at}
+        db.session.add(Engagement(**about, kind="part", link=report.part, evidence={"state": state}))
+    known = {**seen, report.part: seen.get(report.part, state)}
+    if "failed" in known.values():
+        return "failed"
+    return "delivered" if len(known) >= report.parts else ""
 
 
 def _told_late(row: Any, at: datetime) -> None:
