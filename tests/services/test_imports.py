@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from flowserver.errors import Conflict, Invalid, NotFound, TooLarge
 from flowserver.models import Consent, Contact, Event, Field, Import, Membership, Tag
-from flowserver.services.people import consents, contacts, imports, lists
+from flowserver.services.people import consents, contacts, fields, imports, lists
 
 TARGETS = {0: "email", 1: "first_name", 2: "phone"}
 
@@ -418,6 +418,24 @@ def test_other_clients_cannot_see_it(db, workspace):
     db.session.commit()
     with within(other.id), pytest.raises(NotFound):
         imports.get(row.id)
+
+
+def test_columns_can_make_the_fields_they_need(db, workspace):
+    row = start("email,City,Born\nm@x.example,Roma,4/5/1990\n")
+    chosen = {0: "email", 1: "new:text", 2: "new:date"}
+    with pytest.raises(Invalid):  # programs name fields that are there
+        imports.begin(row.id, chosen, {})
+    imports.begin(row.id, chosen, {"country": "IT", "new_fields": True})
+    imports.run(row.id)
+    assert [(one.key, one.label, one.type) for one in fields.listing()] == [
+        ("born", "Born", "date"),
+        ("city", "City", "text"),
+    ]
+    assert db.session.scalar(sa.select(Contact.fields)) == {"city": "Roma", "born": "1990-05-04"}
+    again = start("email,City\nn@x.example,Milano\n")
+    with pytest.raises(Invalid) as error:
+        imports.begin(again.id, {0: "email", 1: "new:text"}, {"new_fields": True})
+    assert list(error.value.messages) == ["column-1"]
 
 
 def test_tags_are_split_and_made(db, workspace):

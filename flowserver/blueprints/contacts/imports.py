@@ -18,7 +18,7 @@ from flowserver.blueprints.say import say
 from flowserver.blueprints.scope import me
 from flowserver.domain import csvfile
 from flowserver.errors import Invalid, TooLarge
-from flowserver.services.people import contacts, imports, lists
+from flowserver.services.people import contacts, fields, imports, lists
 
 bp = Blueprint("imports", __name__, url_prefix="/c/<client>/contacts/import")
 
@@ -115,7 +115,7 @@ def start(import_id: int) -> ResponseReturnValue:
     form = _options_form()
     mapping = {column: request.form.get(f"column-{column}", "") for column in range(csvfile.MOST_COLUMNS)}
     try:
-        imports.begin(import_id, mapping, form.data)
+        imports.begin(import_id, mapping, {**form.data, "new_fields": True})
     except Invalid as error:
         columns = {key: texts for key, texts in error.messages.items() if key.startswith("column-")}
         add_errors(form, {key: texts for key, texts in error.messages.items() if key not in columns})
@@ -150,6 +150,7 @@ def _mapping_page(row: Any, **more: Any) -> str:
         preview=preview,
         chosen=more.get("chosen") or preview.guess,
         targets=_targets(),
+        new_fields={target: fields.TYPES[type] for target, type in imports.NEW_FIELDS.items()},
         form=options,
         read=read_form,
         wrong=wrong,

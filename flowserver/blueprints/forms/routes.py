@@ -60,7 +60,12 @@ def _page(form: FormForm, row: Any) -> ResponseReturnValue:
     chosen = asked(request.form, available) if request.method == "POST" else (row.fields if row else _USUAL)
     form.prepare(lists.choices(), g.workspace.locale)
     shown = render_template(
-        "forms/edit.html", form=form, row=row, available=available, chosen={one["key"]: one for one in chosen}
+        "forms/edit.html",
+        form=form,
+        row=row,
+        available=available,
+        chosen={one["key"]: one for one in chosen},
+        typed=request.form,
     )
     return shown, 422 if form.errors else 200
 

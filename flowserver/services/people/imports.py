@@ -20,12 +20,12 @@ from sqlalchemy.exc import IntegrityError
 from flowserver import clock, extensions, jobqueue
 from flowserver.domain import csvfile, importing, people
 from flowserver.domain.importing import Person, Row
-from flowserver.errors import Conflict, FlowserverError, Invalid, NotFound, TooLarge
+from flowserver.errors import Conflict, FlowserverError, Invalid, NotFound, TooLarge, flat
 from flowserver.extensions import db
 from flowserver.models import Consent, Contact, Import, Membership, User
 from flowserver.models.people import ContactTag
 from flowserver.services.engine import bulk
-from flowserver.services.people import contacts, crowd, lists, tags
+from flowserver.services.people import contacts, crowd, fields, lists, tags
 from flowserver.text import N_, Text
 
 log = structlog.get_logger()
@@ -233,12 +233,13 @@ def _uploaded(import_id: int) -> Import:
 def begin(import_id: int, mapping: Mapping[int, str], options: Mapping[str, Any]) -> Import:
     """Start reading a file in the background.
 
-    ``mapping``: ``{column: target}``, targets as in :func:`csvfile.guess`, ``""`` to leave out. ``options``:
+    ``mapping``: ``{column: target}``, targets as in :func:`csvfile.guess`, ``""`` to leave out; where the option new_fields
+    allows it, ``new:<type>`` for a new field with the column's name. Other ``options``:
     list_id or new_list (a name), country, email_consent and sms_consent (ticked), consent_words (where and how people
     agreed), start_flows, leave_known. Raises :class:`Invalid` by field, :class:`Conflict` when it runs already.
     """
     row = _uploaded(import_id)
-    chosen, mistakes = _checked_mapping(row, mapping)
+    chosen, mistakes = _checked_mapping(row, mapping, bool(options.get("new_fields")))
     values = {
         "country": str(options.get("country") or "").upper(),
         "start_flows": bool(options.get("start_flows")),
@@ -261,6 +262,7 @@ def begin(import_id: int, mapping: Mapping[int, str], options: Mapping[str, Any]
         raise Invalid(mistakes)
     if new_list:
         values["list_id"] = _new_list(new_list)
+    chosen = _with_new_fields(row, chosen)
     row.mapping = {str(column): target for column, target in chosen.items()}
     row.options = {**row.options, **values}
     row.state = "running"
@@ -269,18 +271,36 @@ def begin(import_id: int, mapping: Mapping[int, str], options: Mapping[str, Any]
     return row
 
 
-def _checked_mapping(row: Import, mapping: Mapping[int, str]) -> tuple[dict[int, str], dict[str, Any]]:
-    known = set(csvfile.TARGETS) | {f"field:{key}" for key in contacts.book().specs}
+def _checked_mapping(
+    row: Import, mapping: Mapping[int, str], new_fields: bool
+) -> tuple[dict[int, str], dict[str, Any]]:
+    known = {*csvfile.TARGETS, *(NEW_FIELDS if new_fields else ()), *(f"field:{key}" for key in contacts.book().specs)}
     chosen = {column: target for column, target in mapping.items() if target and 0 <= column < len(row.columns)}
     mistakes: dict[str, Any] = {}
     for column, target in chosen.items():
         if target not in known:
             mistakes[f"column-{column}"] = [N_("Choose from the list")]
-        elif list(chosen.values()).index(target) != list(chosen).index(column):
+        elif target not in NEW_FIELDS and list(chosen.values()).index(target) != list(chosen).index(column):
             mistakes[f"column-{column}"] = [N_("Another column holds this already")]
     if not {"email", "phone", "external_id"} & set(chosen.values()):
         mistakes["column-0"] = [N_("Say which column holds the e-mail address or the phone number")]
     return chosen, mistakes
+
+
+NEW_FIELDS = {f"new:{type}": type for type in fields.TYPES if type != "choice"}  # choices must be known beforehand
+
+
+def _with_new_fields(row: Import, chosen: Mapping[int, str]) -> dict[int, str]:
+    """Make the fields that columns ask for. Raises :class:`Invalid` by column."""
+    made = dict(chosen)
+    for column, target in chosen.items():
+        if target in NEW_FIELDS:
+            try:
+                made[column] = f"field:{fields.add(label=row.columns[column], type=NEW_FIELDS[target]).key}"
+            except (Invalid, Conflict) as error:
+                texts = error.messages if isinstance(error, Invalid) else [error.args[0]]
+                raise Invalid({f"column-{column}": flat(texts)}) from None
+    return made
 
 
 def _new_list(name: str) -> int:
