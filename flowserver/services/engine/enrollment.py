@@ -29,6 +29,7 @@ HANDED_OVER = "handed_over"
 LONGEST_CHAIN = 10
 MOST_A_DAY = 10  # entries of one contact into one flow within 24 hours
 CHUNK = 5000
+TOLD = 20  # contacts and events of a log line
 _E, _F = Enrollment.__table__.c, Flow.__table__.c
 COLUMNS = (
     "workspace_id",
@@ -156,7 +157,8 @@ def enter(flow: Any, compiled: Compiled, events: Sequence[Any], now: datetime) -
     ]
     entered = bulk.insert_new(db.session.connection(), "enrollment", COLUMNS, rows)
     if entered < len(first):
-        log.info("enroll.barred", flow=flow.id, contacts=len(first) - entered)
+        some = [(id, event.key) for id, event in first.items() if id in kept_out][:TOLD]
+        log.info("enroll.barred", flow=flow.id, contacts=len(first) - entered, some=some)
     if entered and not wait:
         jobqueue.wake_after_commit(db.session, "advance")
     return entered
