@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import orjson
-from flask import Flask, request
+from flask import Flask, abort, request
+
+from flowserver.incoming import CleanRequest
 
 __version__ = "0.2.0"
 
@@ -22,6 +24,7 @@ def create_app(config=None, pages: bool = True) -> Flask:
     config = config or settings.read()
     config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     app = Flask(__name__)
+    app.request_class = CleanRequest
     app.config.from_mapping(flask_settings(config))
     app.extensions["config"] = config
     app.url_map.converters["int"] = _id_converter()
@@ -36,6 +39,8 @@ def create_app(config=None, pages: bool = True) -> Flask:
 
     @app.before_request
     def _begin() -> None:
+        if request.strange:  # type: ignore[attr-defined]
+            abort(404)
         extensions.read_only(request.method in ("GET", "HEAD", "OPTIONS"))
         extensions.enter_workspace(None)
 

@@ -215,7 +215,7 @@ class MailTemplate:
         self._signer = signer
         self._workspace = brand.variables()
         self._asks_subject = not all(isinstance(part, str) for part in subject.parts)
-        self._domain = sender[1].rpartition("@")[2].encode("idna").decode() or "localhost"
+        self._domain = _domain_of(sender[1])
         self._skeleton(sender_header(*sender), reply_to)
 
     # The skeleton is a list of literal bytes with gaps; each gap takes one of the values that build() makes. The first
@@ -380,6 +380,13 @@ def _merge(parts: Sequence[bytes | _Gap]) -> tuple[list[bytes], list[_Gap]]:
         else:
             literals[-1] += part
     return literals, gaps
+
+
+def _domain_of(email: str) -> str:
+    try:
+        return email.rpartition("@")[2].encode("idna").decode() or "localhost"
+    except UnicodeError:
+        raise Invalid({"from_email": [N_("Enter an e-mail address like name@example.com")]}) from None
 
 
 # --- compiling ---------------------------------------------------------------------------------------------

@@ -5,10 +5,12 @@ from __future__ import annotations
 import tempfile
 from typing import IO, Any, cast
 
-from flask import Flask, Request, current_app
+from flask import Flask, current_app
+
+from flowserver.incoming import CleanRequest
 
 
-class UploadRequest(Request):
+class UploadRequest(CleanRequest):
     """A request whose files are written to the data folder while they arrive, and are gone when it ends."""
 
     def _get_file_stream(self, *_args: Any, **_kwargs: Any) -> IO[bytes]:

@@ -72,4 +72,4 @@ class ConsentChanged(Trigger):
 
     def sentence(self, names: Names) -> Text:
         chosen = (self.settings.get("channel") or "email", self.settings.get("state") or "given")
-        return Text(_SENTENCES[chosen].msgid)
+        return Text(_SENTENCES.get(chosen, _SENTENCES["email", "given"]).msgid)

@@ -119,7 +119,7 @@ class DateField(Trigger):
     def sentence(self, names: Names) -> Text:
         which = self.settings.get("when") or "on", self.settings.get("every") or "year"
         return Text(
-            _SENTENCES[which].msgid,
+            _SENTENCES.get(which, _SENTENCES["on", "year"]).msgid,
             field=names("date", self.settings.get("field")),
             days=str(self.settings.get("days") or "…"),
             time=self.settings.get("time") or "…",

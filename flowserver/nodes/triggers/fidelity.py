@@ -31,6 +31,13 @@ _SENTENCES = {
         N_("When a contact reaches %(passes)s points on the loyalty card"),
         N_("When a contact reaches %(passes)s points on the loyalty card of %(programme)s"),
     ),
+    "both": (
+        N_("When a contact gets at least %(least)s points on the loyalty card and reaches %(passes)s with them"),
+        N_(
+            "When a contact gets at least %(least)s points on the loyalty card of %(programme)s"
+            " and reaches %(passes)s with them"
+        ),
+    ),
     "reward": (
         N_("When a contact gets a loyalty reward"),
         N_("When a contact gets a loyalty reward of %(programme)s"),
@@ -125,8 +132,9 @@ class Fidelity(Trigger):
     def sentence(self, names: Names) -> Text:
         given = {name: self.settings[name] for name in ("least", "passes") if self.settings.get(name) is not None}
         kind = self.settings.get("event", "points")
-        number = dict([*given.items()][-1:]) if kind == "points" else {}
-        any_, one = _SENTENCES.get(next(iter(number), kind), _SENTENCES["points"])
+        number = given if kind == "points" else {}
+        words = "both" if len(number) == 2 else next(iter(number), kind)
+        any_, one = _SENTENCES.get(words, _SENTENCES["points"])
         if self.settings.get("programme") is None:
             return Text(any_.msgid, **number)
         return Text(one.msgid, programme=names("programme", self.settings["programme"]), **number)

@@ -129,7 +129,8 @@ class FieldValue(Trigger):
         return {"field": {name: self.settings.get(name) for name in ("field", "operator", "value")}}
 
     def sentence(self, names: Names) -> Text:
-        operator = self.settings.get("operator") or "equals"
+        operator = self.settings.get("operator")
+        operator = operator if operator in _SENTENCES else "equals"
         value = self.settings.get("value", "…")
         shown = {True: N_("yes"), False: N_("no")}[value] if isinstance(value, bool) else value
         field = names("field", self.settings.get("field"))

@@ -202,7 +202,7 @@ def _name(raw: Any, own_id: int | None) -> str:
 
 def _list(raw: Any) -> int:
     number = int(raw) if isinstance(raw, int) or (isinstance(raw, str) and raw.isdecimal()) else 0
-    if not db.session.scalar(sa.select(ContactList.id).where(ContactList.id == number)):
+    if number >= 2**63 or not db.session.scalar(sa.select(ContactList.id).where(ContactList.id == number)):
         raise Invalid(N_("Choose the list people join"))
     return number
 

@@ -23,7 +23,7 @@ from flowserver.text import N_, Text
 
 def get(list_id: int) -> ContactList:
     """The list with this id in the current workspace. Raises :class:`NotFound`."""
-    found = db.session.scalar(sa.select(ContactList).where(ContactList.id == list_id))
+    found = db.session.scalar(sa.select(ContactList).where(ContactList.id == list_id)) if list_id < 2**63 else None
     if found is None:
         raise NotFound(N_("There is no such list"))
     return found
