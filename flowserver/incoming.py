@@ -16,7 +16,7 @@ def _without_nul(values: MultiDict[str, str]) -> ImmutableMultiDict[str, str]:
 
 
 class CleanRequest(Request):
-    """A request whose form, address and query hold no NUL. JSON says where it is instead, see ``blueprints/api/body.py``."""
+    """A request whose form, address and query hold no NUL. The API says where it stands instead (``blueprints/api``)."""
 
     def __init__(self, environ: dict[str, Any], *args: Any, **kwargs: Any):
         super().__init__(environ, *args, **kwargs)
@@ -25,7 +25,7 @@ class CleanRequest(Request):
     @cached_property
     def args(self) -> MultiDict[str, str]:  # type: ignore[override]
         found: MultiDict[str, str] = super().args
-        return _without_nul(found) if b"%00" in self.query_string else found
+        return found if self.path.startswith("/api/") or b"%00" not in self.query_string else _without_nul(found)
 
     def _load_form_data(self) -> None:
         super()._load_form_data()

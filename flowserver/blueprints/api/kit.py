@@ -140,7 +140,9 @@ class Resource(flask_smorest.Blueprint):
                 shown = {"schema": shows, "example": example} if code != 204 else {}
                 shown |= {"content_type": media} if media != JSON and code != 204 else {}
                 found = self.alt_response(code, description=words, headers=headers, success=True, **shown)(found)
-            problems_of = _problems(rule, scope, takes is not None, query is not None, if_match, conflicts)
+            problems_of = _problems(
+                rule, scope, takes is not None, query is not None, if_match or (tagged and scope == "read"), conflicts
+            )
             for code in problems_of + ([410] if gone else []):
                 found = self.alt_response(code, response=HTTPStatus(code).name)(found)
             notes = {
@@ -243,9 +245,16 @@ def respond(found: Any, tagged: bool = False) -> Response:
     response.headers["Cache-Control"] = "private, no-cache"
     if tagged:
         response.set_etag(etag(answer.data))
-        if request.method in ("GET", "HEAD"):
-            response.make_conditional(request)
+        _only_if(response)
     return response
+
+
+def _only_if(response: Response) -> None:
+    """304 for a reader who has it already. Raises :class:`PreconditionFailed` for one who asks for another content."""
+    if request.method in ("GET", "HEAD"):
+        response.make_conditional(request)
+        if response.status_code == 412:
+            raise PreconditionFailed
 
 
 def etag(data: Mapping[str, Any]) -> str:
@@ -272,7 +281,7 @@ def unchanged(kind: str, id: int, *loads: Callable[[], Any]) -> None:
     if "If-Match" not in request.headers:
         return
     api_access.hold(kind, id)
-    known = {_changed_by_people(tag) for tag in request.if_match.as_set()}
+    known = {_changed_by_people(tag) for tag in request.if_match.as_set() if tag}
     if not request.if_match.star_tag and known.isdisjoint(_changed_by_people(etag(load())) for load in loads):
         raise PreconditionFailed
 
@@ -282,7 +291,7 @@ def as_text(data: Mapping[str, Any], text: str) -> Response:
     response = Response(text, mimetype=body.YAML)
     response.headers["Cache-Control"], response.headers["Vary"] = "private, no-cache", "Accept"
     response.set_etag(_changed_by_people(etag(data)) + AS_TEXT)
-    response.make_conditional(request)
+    _only_if(response)
     return response
 
 

@@ -11,18 +11,16 @@ import copy
 import re
 
 import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode, checks
+from schemathesis.checks import FailureGroup
 
-schemathesis = pytest.importorskip("schemathesis")
+from flowserver import extensions as ext
 
-from hypothesis import HealthCheck, Phase, given, settings  # noqa: E402
-from schemathesis import GenerationMode, checks  # noqa: E402
-from schemathesis.checks import FailureGroup  # noqa: E402
-
-from flowserver import extensions as ext  # noqa: E402
-
-from ...conftest import databases  # noqa: E402
-from .conftest import PREFIX, document  # noqa: E402
-from .world import furnish  # noqa: E402
+from ...conftest import databases
+from .conftest import PREFIX, document
+from .world import furnish
 
 CHECKS = [
     checks.not_a_server_error,
@@ -55,16 +53,26 @@ def wsgi(app, key):
 
 @pytest.mark.parametrize("portion", range(PORTIONS))
 def test_only_described_answers(app, wsgi, api, clock, queue, bob, portion, database):
-    if database != databases()[0]:
+    if database != databases()[-1]:  # PostgreSQL takes less than SQLite
         pytest.skip("one database is enough")
     world = vars(furnish(api))
-    schema = schemathesis.openapi.from_dict(document(app))
+    schema = described(document(app))
     schema.app = wsgi
     found = sorted((result.ok() for result in schema.get_all_operations()), key=order)
     for operation in found[portion::PORTIONS]:
         ids = {name: world[name] for name in re.findall(r"{(\w+)}", operation.path)}
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
             attempt(operation, mode, ids)
+
+
+def described(spec):
+    """The document without its "anything else may go wrong": with that no answer would be one it does not name."""
+    spec = copy.deepcopy(spec)
+    for item in spec["paths"].values():
+        for operation in item.values():
+            if isinstance(operation, dict):
+                operation.get("responses", {}).pop("default", None)
+    return schemathesis.openapi.from_dict(spec)
 
 
 def attempt(operation, mode, ids):
@@ -78,18 +86,20 @@ def attempt(operation, mode, ids):
     @given(case=made)
     def run(case):
         case.path_parameters = ids
-        for name in ("Flowserver-Client", "If-Match"):  # a made-up one ends at the door, tested there
-            case.headers.pop(name, None)
+        case.headers.pop("Flowserver-Client", None)  # a made-up one ends at the door, tested there
         case.validate_response(case.call(), checks=CHECKS)
 
     run()
 
 
 def test_what_is_not_described_would_be_found(app, wsgi, api):
-    spec = copy.deepcopy(document(app))
-    tags = spec["paths"][f"{PREFIX}/tags"]["get"]["responses"]
-    tags["200"]["content"]["application/json"]["schema"] = {"type": "array"}
-    schema = schemathesis.openapi.from_dict(spec)
-    schema.app = wsgi
-    with pytest.raises(FailureGroup):
-        attempt(schema[f"{PREFIX}/tags"]["GET"], GenerationMode.POSITIVE, {})
+    for change in (
+        lambda answers: answers["200"]["content"]["application/json"].update(schema={"type": "array"}),
+        lambda answers: answers.update({"202": answers.pop("200")}),
+    ):
+        spec = copy.deepcopy(document(app))
+        change(spec["paths"][f"{PREFIX}/tags"]["get"]["responses"])
+        schema = described(spec)
+        schema.app = wsgi
+        with pytest.raises(FailureGroup):
+            attempt(schema[f"{PREFIX}/tags"]["GET"], GenerationMode.POSITIVE, {})
