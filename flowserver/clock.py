@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 
-_ahead: ContextVar[timedelta] = ContextVar("ahead", default=timedelta(0))
+MOVED = timedelta(seconds=float(os.environ.get("FLOWSERVER_CLOCK_AHEAD") or 0))  # see docs/operations.md
+_ahead: ContextVar[timedelta] = ContextVar("ahead", default=MOVED)
 
 
 def now() -> datetime:

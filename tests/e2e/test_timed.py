@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-import sqlalchemy as sa
 
 from .test_coupon import MARTA, make_contact
-from .test_fixed_date import as_kept, engine_of, moment_has_come, put_on_newsletter
+from .test_fixed_date import move_the_clock, put_on_newsletter
 from .test_story import add, go_live, open_mail, set_up, write_mail, zone_at_noon
 
 pytestmark = pytest.mark.browser
 
+DAYS = 40  # the clock is moved by
 
-def test_on_a_birthday_and_after_silence_the_mails_leave(product, page):
+
+def test_on_a_birthday_and_after_silence_the_mails_leave(product, page, run):
     base, program = product
     client = f"{base}/c/caffe-lume"
     set_up(page, program)
     make_contact(page, client)
-    today = datetime.now(ZoneInfo(zone_at_noon()))
-    give_birthday(page, client, f"1984-{today:%m-%d}")
+    give_birthday(page, client, f"1984-{datetime.now(ZoneInfo(zone_at_noon())) + timedelta(days=DAYS):%m-%d}")
     begin(page, client, "Birthday or other date", "Birthday")
     page.get_by_label("Date field").select_option(label="Birthday")
-    page.locator("[name=time]").fill(f"{today - timedelta(minutes=2):%H:%M}")
+    page.locator("[name=time]").fill("09:00")
     finish(page, "Happy birthday")
     begin(page, client, "No activity", "Silence")
     page.locator("[name=days]").fill("30")
-    page.locator("[name=time]").fill(f"{today - timedelta(minutes=2):%H:%M}")
+    page.locator("[name=time]").fill("09:00")
     finish(page, "We miss you")
-    let_time_pass(program)
+    move_the_clock(run, program, page, base, DAYS)
     open_mail(page, base, MARTA, "Happy birthday")
     open_mail(page, base, MARTA, "We miss you")
 
@@ -89,14 +89,3 @@ def finish(page, subject: str) -> None:
     add(page, "send_email")
     write_mail(page, subject, "Hello.")
     go_live(page)
-
-
-def let_time_pass(program) -> None:
-    """Nobody wants a month: what was done then lies further back in the database, and the daily look is due now."""
-    now = datetime.now(UTC)
-    engine = engine_of(program)
-    with engine.begin() as connection:
-        then = {"then": as_kept(connection, now - timedelta(days=30, minutes=30))}
-        connection.execute(sa.text("UPDATE contact SET created_at = :then, last_activity_at = :then"), then)
-        moment_has_come(connection, now)
-    engine.dispose()

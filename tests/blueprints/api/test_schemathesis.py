@@ -29,7 +29,7 @@ CHECKS = [
     checks.response_headers_conformance,
     checks.response_schema_conformance,
 ]
-EXAMPLES = 3  # requests of each kind to an operation
+EXAMPLES = 8  # requests of each kind to an operation
 PORTIONS = 4  # so that several processes share the work
 ENDING = re.compile(r"/(stop|end|undo|void|cancel|archive|publish|import)$")
 
