@@ -105,3 +105,10 @@ def test_the_wizards_defaults():
 )
 def test_it_says_how_the_flow_starts(settings, words):
     assert Fidelity(settings).sentence(names) == words
+
+
+def test_the_sentence_tells_both_numbers():
+    both = Fidelity({"event": "points", "least": 5, "passes": 100})
+    assert both.sentence(names) == (
+        "When a contact gets at least 5 points on the loyalty card and reaches 100 with them"
+    )
