@@ -18,9 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from flowserver import extensions as ext
+from flowserver.models import Contact, Enrollment, Flow
 from flowserver.services.accounts import agency_keys
 from flowserver.services.engine import engine
 
@@ -29,6 +31,13 @@ from .conftest import PREFIX, document, operations
 PAGE = Path(__file__).parents[3] / "docs" / "api.md"
 HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 SINGULAR = {"enrollments": "ENROLLMENT", "messages": "MESSAGE"}  # what is found, not made
+
+
+STARTED = {  # what the section “Every starting point” makes happen to Mario
+    *("Points came", "Called Mario", "Hot lead", "Coupon used", "Tasting next step", "Bought", "Best customer"),
+    *("Became a customer", "Agreed to SMS", "Registered", "Checked in", "Guide asked for", "App installed"),
+    *("Would recommend", "Test drive"),
+}
 
 
 @dataclass(frozen=True)
@@ -94,7 +103,7 @@ def values(app, key, workspace, alice, server):
     }
 
 
-def test_every_line_of_the_page_works(app, values, db, curl, queue, tmp_path, monkeypatch):
+def test_every_line_of_the_page_works(app, workspace, values, db, curl, queue, tmp_path, monkeypatch):
     monkeypatch.setattr("flowserver.services.messages.console_mail.send", lambda *args: None)
     monkeypatch.chdir(tmp_path)
     called = []
@@ -113,6 +122,10 @@ def test_every_line_of_the_page_works(app, values, db, curl, queue, tmp_path, mo
         engine.advance()
         queue.drain()
     assert len(called) > 30 and {"GET", "POST", "PATCH", "DELETE"} <= set(called)
+    entered = sa.select(Flow.name).join(Enrollment, Enrollment.flow_id == Flow.id)
+    mario = entered.join(Contact, Contact.id == Enrollment.contact_id).where(Contact.email == "mario@example.com")
+    with ext.workspace(workspace.id):
+        assert set(ext.db.session.scalars(mario)) >= STARTED
 
 
 def run(command, values, tmp_path):
