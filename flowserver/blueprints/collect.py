@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Flask, Response, current_app, request, url_for
+from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.exceptions import TooManyRequests
 
 from flowserver.blueprints.limits import count_try
@@ -57,11 +57,9 @@ def script(public_id: str) -> Response:
 
 
 def _told(site: Any) -> dict[str, Any]:
-    """Where to send messages, which forms are ours, the key, whether to ask first, which stays are asked for."""
-    base = current_app.extensions["config"].url
+    """Where we are, the key, whether to ask first, which stays are asked for."""
     return {
-        "u": base + url_for(".receive", public_id=site.public_id),
-        "f": base + "/f/",
+        "o": current_app.extensions["config"].url,
         "k": site.public_id,
         "c": int(site.ask_consent),
         "s": monitors.stays(site.id, site.workspace_id),

@@ -2,7 +2,7 @@
 (function (w, d, c) {
 "use strict";
 if (w.flowserver) return;
-var n = navigator, l = location, h = history, no = function () {}, on, begun, last, page, token, secs, me;
+var n = navigator, l = location, h = history, no = function () {}, to = c.o + "/t/" + c.k, on, begun, last, page, token, secs, me;
 var api = w.flowserver = {track: no, identify: no, consent: no};
 function calm(f) { return function () { try { return f.apply(this, arguments) } catch (e) {} } }
 var get = calm(function (k) { return w.localStorage.getItem(k) });
@@ -14,7 +14,7 @@ function send(m) {
 if (!on) return;
 m.v = me;
 m = JSON.stringify(m);
-n.sendBeacon && n.sendBeacon(c.u, m) || fetch(c.u, {method: "POST", body: m, mode: "no-cors", credentials: "omit", keepalive: true}).catch(no)
+n.sendBeacon && n.sendBeacon(to, m) || fetch(to, {method: "POST", body: m, mode: "no-cors", credentials: "omit", keepalive: true}).catch(no)
 }
 /* Who a mail's link leads here: out of the address, so that nobody passes it on. */
 calm(function () {
@@ -50,7 +50,7 @@ if (page && !d.hidden && c.s.indexOf(++secs) >= 0) send({t: "stay", p: page, s: 
 }), 1000);
 d.addEventListener("submit", calm(function (e) {
 var f = e.target, i;
-if (!on || f.getAttribute("action").indexOf(c.f)) return;
+if (!on || f.getAttribute("action").indexOf(c.o + "/f/")) return;
 i = f.querySelector("[name=fs-visitor]") || f.appendChild(d.createElement("input"));
 i.type = "hidden"; i.name = "fs-visitor"; i.value = c.k + "." + me
 }), true)
