@@ -4,9 +4,10 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from flowserver.domain import visitors
-from flowserver.errors import Invalid
+from flowserver.errors import Broken, Invalid
 from flowserver.extensions import db
 from flowserver.models import Contact, Engagement, Enrollment, Event, Flow, Message
 from flowserver.providers.base import ACCEPTED, BOUNCED, FAILED, Answer, DeliveryEvent
@@ -459,8 +460,9 @@ def test_a_report_for_an_unknown_message_is_taken_and_forgotten(workspace, clock
     row, (one, _) = planned(workspace, channel="sms")
     go_live(row, "delivered")
     gone = [DeliveryEvent(kind="delivered", ref="ffffff", at=clock.now)]
-    assert reports.record(one.connection_id, gone) == 0
-    assert inside() == {}
+    with capture_logs() as told:
+        assert reports.record(one.connection_id, gone) == 0
+    assert [line["event"] for line in told] == ["report.of_nobody"] and inside() == {}
 
 
 @pytest.mark.parametrize(("event", "expected"), [("sent", [0, 1, 2, 3]), ("delivered", [0]), ("not_delivered", [1, 2])])
@@ -624,3 +626,51 @@ def test_a_mail_whose_links_a_flow_waits_for_is_not_sent_without_them(workspace,
         campaigns.send(row.id)
     campaigns.update(row.id, content=LETTER)
     campaigns.send(row.id)
+
+
+def test_a_delivered_after_72_hours_of_silence_undoes_the_start_that_still_waits(workspace, clock, queue):
+    row, (one, _) = planned(workspace, channel="sms")
+    go_live(row, "not_delivered", wait={"hours": 2})
+    answer([one])
+    clock.forward(hours=73)
+    assert silence.tell() == 1
+    assert inside() == {one.contact_id: "waiting"}
+    report(one, "delivered", clock)
+    assert inside() == {one.contact_id: "start_undone"}
+
+
+def test_a_late_delivered_undoes_the_start_of_a_past_recipient(workspace, clock):
+    row, (one, _) = planned(workspace, channel="sms")
+    answer([one])
+    clock.forward(hours=73)
+    flow = go_live(row, "not_delivered", wait={"hours": 2})
+    enrollment.enroll_existing(flow.id)
+    assert inside() == {one.contact_id: "waiting"}
+    report(one, "delivered", clock)
+    assert inside() == {one.contact_id: "start_undone"}
+
+
+def test_what_nobody_knows_the_fate_of_counts_as_not_delivered_after_72_hours(workspace, clock):
+    row, (one, two) = planned(workspace, channel="sms")
+    early = clock.now
+    for message, at in ((one, early), (two, early + timedelta(hours=70))):
+        values = {"state": "unknown", "handed_at": at}
+        db.session.execute(sa.update(Message).where(Message.id == message.id).values(**values))
+    db.session.commit()
+    clock.forward(hours=73)
+    flow = go_live(row, "not_delivered", wait={"minutes": 0})
+    enrollment.enroll_existing(flow.id)
+    assert list(inside()) == [one.contact_id]
+
+
+def test_going_live_with_a_cancelled_campaign_is_a_conflict_and_shows(workspace, clock):
+    row, _ = planned(workspace)
+    flow = flows.create(
+        {"name": "R", "trigger": {"type": "email_activity", "campaign": row.name, "event": "sent"}, "steps": [TAG]}
+    )
+    campaigns.cancel(row.id)
+    with pytest.raises(Broken) as error:
+        flows.publish(flow.id)
+    assert error.value.status == 409 and list(error.value.messages) == ["trigger.campaign"]
+    db.session.expire_all()
+    assert "Choose an e-mail campaign" in flows.get(flow.id).broken

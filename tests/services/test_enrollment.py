@@ -12,6 +12,7 @@ from flowserver import extensions
 from flowserver.extensions import db
 from flowserver.models import Contact, Enrollment, Event, Membership
 from flowserver.services.engine import engine, enrollment, events, leaving, ticks
+from flowserver.services.people import contacts, lists
 
 from .town import MAIL, a_list, join, ledger, live, messages, people, runs, tag, wait
 
@@ -490,3 +491,25 @@ def test_those_who_match_are_counted_up_to_a_number_and_for_some_seconds(workspa
     assert enrollment.count_existing(compiled, workspace.id, most=24) == (24, False)
     assert enrollment.count_existing(compiled, workspace.id, most=5) == (5, False)
     assert enrollment.count_existing(compiled, workspace.id, seconds=0) == (25, False)
+
+
+def test_an_upsert_of_somebody_known_starts_nothing(workspace, clock):
+    (one,) = people(workspace, 1)
+    flow = live(workspace, wait("w"))
+    email = db.session.scalar(sa.select(Contact.email).where(Contact.id == one))
+    contacts.upsert({"email": email, "first_name": "Again"}, source="api")
+    assert runs(Enrollment.flow_id == flow.id) == []
+
+
+def test_adding_a_member_again_is_nothing_and_leaving_and_joining_again_is_a_new_event(workspace, clock):
+    list_id, (one,) = a_list(workspace), people(workspace, 1)
+    live(workspace, tag("t"), list=list_id, reentry="after_finish")
+    for _ in range(2):
+        lists.join(list_id, [one])
+        engine.advance()
+        clock.forward(minutes=1)
+    assert len(runs()) == 1
+    lists.leave(list_id, [one])
+    lists.join(list_id, [one])
+    engine.advance()
+    assert [run.end_reason for run in runs()] == ["finished", "finished"]

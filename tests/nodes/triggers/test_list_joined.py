@@ -66,6 +66,7 @@ def test_the_wizards_defaults():
         {"minutes": 10},
         True,
     )
+    assert ListJoined.include_existing is False
 
 
 def test_it_says_how_the_flow_starts():
