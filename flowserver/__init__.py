@@ -18,8 +18,8 @@ def create_app(config=None, pages: bool = True) -> Flask:
     ``config`` is a :class:`flowserver.config.Config`; without one the environment is read. Without ``pages`` no
     blueprint is loaded: for programs that answer no request.
     """
+    from flowserver import clock, extensions, jobqueue, registry
     from flowserver import config as settings
-    from flowserver import extensions, jobqueue, registry
 
     config = config or settings.read()
     config.data.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -27,6 +27,7 @@ def create_app(config=None, pages: bool = True) -> Flask:
     app.request_class = CleanRequest
     app.config.from_mapping(flask_settings(config))
     app.extensions["config"] = config
+    clock.move(config.clock_ahead)
     app.url_map.converters["int"] = _id_converter()
 
     extensions.db.init_app(app)

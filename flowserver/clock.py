@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 
-MOVED = timedelta(seconds=float(os.environ.get("FLOWSERVER_CLOCK_AHEAD") or 0))  # see docs/operations.md
-_ahead: ContextVar[timedelta] = ContextVar("ahead", default=MOVED)
+_ahead: ContextVar[timedelta] = ContextVar("ahead", default=timedelta(0))
+_moved = timedelta(0)
 
 
 def now() -> datetime:
     """The present instant, time-zone aware, in UTC."""
-    return datetime.now(UTC) + _ahead.get()
+    return datetime.now(UTC) + _moved + _ahead.get()
+
+
+def move(seconds: int) -> None:
+    """Let the whole process believe it is later by so much: the setting FLOWSERVER_CLOCK_AHEAD."""
+    global _moved
+    _moved = timedelta(seconds=seconds)
 
 
 @contextmanager

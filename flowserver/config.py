@@ -56,6 +56,7 @@ class Config:
     log_level: str = "INFO"
     private_hosts: tuple[str, ...] = ()  # private addresses that outgoing calls may reach
     trusted_proxies: int = 0
+    clock_ahead: int = 0  # seconds, to try what a date brings
     max_upload: int = 100 * 1024 * 1024
     testing: bool = False
     rate_limits: bool = True
@@ -166,6 +167,7 @@ def read(environ: Mapping[str, str] | None = None, **overrides: object) -> Confi
         "log_level": env.choice("FLOWSERVER_LOG_LEVEL", ("INFO", "DEBUG", "WARNING", "ERROR")),
         "private_hosts": env.words("FLOWSERVER_PRIVATE_HOSTS"),
         "trusted_proxies": env.number("FLOWSERVER_TRUSTED_PROXIES", 0, 0, 10),
+        "clock_ahead": env.number("FLOWSERVER_CLOCK_AHEAD", 0),
         "rate_limits": env.flag("FLOWSERVER_RATE_LIMITS", True),
     }
     if values["mail_use_tls"] and values["mail_use_ssl"]:

@@ -75,7 +75,7 @@ def move_the_clock(run, program, page, base: str, days: int = 2) -> None:
         *("up", "--port", base.rpartition(":")[2]),
         data=Path(program.env["FLOWSERVER_DATA"]),
         **kept,
-        FLOWSERVER_CLOCK_AHEAD=str(ahead.total_seconds()),
+        FLOWSERVER_CLOCK_AHEAD=str(int(ahead.total_seconds())),
     )
     again.says("flowserver runs at", seconds=90)
     page.goto(f"{base}/login")
