@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import orjson
-from flask import Flask, abort, request
+from flask import Flask, request
 
 from flowserver.incoming import CleanRequest
 
@@ -40,8 +40,6 @@ def create_app(config=None, pages: bool = True) -> Flask:
 
     @app.before_request
     def _begin() -> None:
-        if request.strange:  # type: ignore[attr-defined]
-            abort(404)
         extensions.read_only(request.method in ("GET", "HEAD", "OPTIONS"))
         extensions.enter_workspace(None)
 

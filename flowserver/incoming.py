@@ -1,4 +1,4 @@
-"""Requests without the character NUL, which no database keeps: taken out of what is typed, no address of ours."""
+"""Requests without the character NUL, which no database keeps: taken out of what is typed, marked in an address."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 from flask import Request
 from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 from werkzeug.utils import cached_property
+
+_MARK = "\N{REPLACEMENT CHARACTER}".encode().decode("latin-1")  # as WSGI writes an address (PEP 3333)
 
 
 def _without_nul(values: MultiDict[str, str]) -> ImmutableMultiDict[str, str]:
@@ -19,8 +21,8 @@ class CleanRequest(Request):
     """A request whose form, address and query hold no NUL. The API says where it stands instead (``blueprints/api``)."""
 
     def __init__(self, environ: dict[str, Any], *args: Any, **kwargs: Any):
+        environ["PATH_INFO"] = environ.get("PATH_INFO", "").replace("\0", _MARK)
         super().__init__(environ, *args, **kwargs)
-        self.strange = "\0" in self.path
 
     @cached_property
     def args(self) -> MultiDict[str, str]:  # type: ignore[override]
