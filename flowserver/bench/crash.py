@@ -1,5 +1,8 @@
 """The crash run: people go through a flow with three mails and waits while workers are killed at random and Redis is
-emptied. Counted at the mail server: who was lost, what was doubled, what is honestly unknown."""
+emptied. Counted at the mail server: who was lost, what was doubled, what is honestly unknown.
+
+Here they are killed faster than a new one can start; ``crash_single`` kills one at a time.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,17 @@ from flowserver.models import Enrollment, Message
 from flowserver.runtime import valkey
 
 CONNECTIONS = 4  # SMTP connections of one worker
+
+
+@dataclass(frozen=True)
+class Weather:
+    """How hard a run is: the seconds between two kills, at least and at most, and those the mail server takes."""
+
+    between: tuple[float, float]
+    delay: float = 0.0
+
+
+STORM = Weather((0.3, 1.2))
 
 
 @dataclass
@@ -98,12 +112,17 @@ FLOW: list[dict[str, Any]] = [
 
 def rows(ground: Ground, quick: bool) -> list[Row]:
     """Nobody lost, nothing doubled, few unknown, and at work again soon after a kill."""
+    return rows_in(STORM, "kills", ground, quick)
+
+
+def rows_in(weather: Weather, called: str, ground: Ground, quick: bool) -> list[Row]:
+    """The rows of a run in ``weather``, whose kills are ``called`` so."""
     people, kills, flushes = (600, 4, 1) if quick else (5000, 20, 2)
     with ground.app():
-        found = run(ground.config, people, kills, flushes, seconds=60 if quick else 150)
+        found = run(ground.config, people, kills, flushes, seconds=60 if quick else 150, weather=weather)
     wrong = found.doubled + found.resent
     lost = found.lost + found.still_inside + found.unaccounted
-    name = f"{kills} kills, {found.mails:,} mails"
+    name = f"{kills} {called}, {found.mails:,} mails"
     return [
         Row(f"{name}: lost", lost, 0, at_most=True, unit="", note=f"{found.seconds:.0f} s"),
         Row(f"{name}: doubled", wrong, 0, at_most=True, unit=""),
@@ -112,14 +131,22 @@ def rows(ground: Ground, quick: bool) -> list[Row]:
     ]
 
 
-def run(config: Config, people: int, kills: int, flushes: int, seconds: float = 240.0, seed: int = 7) -> Result:
+def run(
+    config: Config,
+    people: int,
+    kills: int,
+    flushes: int,
+    seconds: float = 240.0,
+    seed: int = 7,
+    weather: Weather = STORM,
+) -> Result:
     """Run it on the database of the current application. Starts its own Redis, mail server, two workers and a clock."""
     data = config.data
     world.enroll(people, world.flow(FLOW))
     _lift_limits()
     seen = data / "seen.txt"
     sink = subprocess.Popen(
-        [sys.executable, "-m", "flowserver.bench.sink", "--file", str(seen), "--delay", "0.02"],
+        [sys.executable, "-m", "flowserver.bench.sink", "--file", str(seen), "--delay", str(weather.delay)],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -132,7 +159,7 @@ def run(config: Config, people: int, kills: int, flushes: int, seconds: float = 
     workers = [_Worker(["worker"], env, log), _Worker(["worker", "--no-bulk"], env, log), _Worker(["clock"], env, log)]
     result = Result(people, people * 3, kills, flushes)
     try:
-        _torment(config, workers, result, seen, seconds, random.Random(seed))
+        _torment(config, workers, result, seen, seconds, random.Random(seed), weather)
     finally:
         for worker in workers:
             worker.end()
@@ -166,7 +193,13 @@ def _environment(config: Config, port: int) -> dict[str, str]:
 
 
 def _torment(
-    config: Config, workers: list[_Worker], result: Result, seen: Path, seconds: float, chance: random.Random
+    config: Config,
+    workers: list[_Worker],
+    result: Result,
+    seen: Path,
+    seconds: float,
+    chance: random.Random,
+    weather: Weather,
 ) -> None:
     """Kill and flush at random until everything is through, pulling waits forward so that nobody waits for real."""
     began = time.monotonic()
@@ -185,7 +218,7 @@ def _torment(
             workers[left % 2].kill()
             left -= 1
             killed_at = killed_at or time.monotonic()
-            next_kill = time.monotonic() + chance.uniform(1.0, 4.0)
+            next_kill = time.monotonic() + chance.uniform(*weather.between)
             if to_flush and left <= result.kills * to_flush // (result.flushes + 1):
                 bell.flushall()
                 to_flush -= 1

@@ -13,7 +13,7 @@ from flowserver.bench.figures import HEAD, Row
 from flowserver.bench.ground import Databases
 
 KINDS = ("sqlite", "postgresql")
-NAMES = ("steps", "mails", "build", "whole_job", "ingest", "memory", "scale", "enroll", "crash")
+NAMES = ("steps", "mails", "build", "whole_job", "ingest", "memory", "scale", "enroll", "crash", "crash_single")
 
 
 def run(arguments: list[str]) -> int:
