@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
+from flask import current_app
 
 from flowserver.errors import Conflict, Invalid, NotFound
 from flowserver.extensions import db
-from flowserver.models import Alert, ContactList, Flow, FlowStart, FlowStartContact, Membership
+from flowserver.models import Alert, ContactList, Flow, FlowStart, FlowStartContact, FlowVersion, Membership
 from flowserver.services.engine import audience, engine, starts, ticks, timetable
 from flowserver.services.flows import checks, drafts, flows, hand_starts
 from flowserver.services.people import contacts, lists, segments, usage
@@ -322,6 +323,21 @@ def test_a_list_in_use_is_not_deleted_and_one_that_is_gone_blocks_going_live(wor
     assert error.value.messages == {"trigger.list": ["The list was deleted. Choose another one"]}
     with pytest.raises(NotFound):
         flows.publish(flow.id + 1)
+
+
+def test_a_broken_flow_keeps_nobody_on_its_list(workspace, clock, queue):
+    leaves, stays = people(workspace, 2)
+    list_id = a_list(workspace, members=[leaves, stays])
+    flow = christmas(list_id)
+    broken = {**flow.draft, "steps": [{"key": "gone", "type": "a step of another release"}]}
+    db.session.execute(sa.update(FlowVersion).where(FlowVersion.id == flow.version_id).values(definition=broken))
+    db.session.commit()
+    current_app.extensions["versions"].clear()
+    clock.now = T + timedelta(seconds=1)
+    assert lists.leave(list_id, [leaves]) == 1
+    assert list(db.session.scalars(sa.select(Membership.contact_id))) == [stays]
+    go(clock, queue, clock.now)
+    assert (runs(), state(flow)) == ([], "paused")
 
 
 def test_who_leaves_after_it_and_before_their_chunk_still_enters_who_joins_does_not(workspace, clock, queue):

@@ -18,6 +18,7 @@ from flowserver import clock, jobqueue
 from flowserver.errors import Invalid
 from flowserver.extensions import db
 from flowserver.models import Flow, FlowStart, FlowVersion, Workspace
+from flowserver.nodes.catalogue import triggers
 from flowserver.services.engine import bulk, flow_state, leavers
 from flowserver.services.engine.flow_state import OPEN
 from flowserver.services.engine.versions import compiled
@@ -64,16 +65,20 @@ def _own_settings(version_id: int | None) -> Any:
 def note_leavers(left: Mapping[int, Collection[int]]) -> None:
     """Write down, before they leave, the contacts who leave lists that flows are starting. The caller commits.
 
-    A moment that has come counts from then on, also when the clock has not looked yet.
+    A moment that has come counts from then on, also when the clock has not looked yet. A flow that is broken starts
+    nobody, and is no reason to keep people on a list.
     """
     now = clock.now()
-    came = (_F.starts_at <= now, _F.starts_at >= now - LATEST, OPEN)
+    at_once = [name for name, trigger in triggers().items() if trigger.one_shot]
+    came = (_F.starts_at <= now, _F.starts_at >= now - LATEST, _F.trigger_type.in_(at_once), OPEN)
     for flow in db.session.connection().execute(sa.select(Flow.__table__).where(*came)).all():
-        trigger, zone = compiled(flow.version_id).trigger, zone_of(flow.workspace_id)
-        if trigger is not None and trigger.one_shot:
-            moments, _ = _moments(trigger, flow.starts_since or flow.activated_at, now, zone)
-            crowds = [_crowd(flow, trigger, moment, since, zone, now) for moment, since in moments]
-            bulk.insert_new(db.session.connection(), "flow_start", _COLUMNS, crowds)
+        try:
+            trigger, zone = compiled(flow.version_id).trigger, zone_of(flow.workspace_id)
+        except Invalid:  # the clock pauses it and says so
+            continue
+        moments, _ = _moments(trigger, flow.starts_since or flow.activated_at, now, zone)
+        crowds = [_crowd(flow, trigger, moment, since, zone, now) for moment, since in moments]
+        bulk.insert_new(db.session.connection(), "flow_start", _COLUMNS, crowds)
     leavers.note(left)
 
 
