@@ -277,6 +277,10 @@ def test_texts_that_wait_for_the_quiet_hours_follow_them_when_they_change(worksp
     }
     settings.save_sending(workspace, **kept, quiet_from="21:00", quiet_until="07:00")
     assert {one.due_at for one in messages()} == {clock.now + timedelta(hours=7)}
+    about = ("name", "country", "locale", "postal_address", "brand_color", "notify_email", "count_machine_opens")
+    moved = {name: getattr(workspace, name) for name in about}
+    settings.save_general(workspace, **moved, time_zone="Europe/London")  # where it is an hour earlier
+    assert {one.due_at for one in messages()} == {clock.now + timedelta(hours=8)}
     settings.save_sending(workspace, **kept, quiet_from="00:00", quiet_until="00:00")
     assert {one.due_at for one in messages()} == {clock.now}
     assert campaigns.held_until(row) is None and campaign_numbers.of(row).goes_on is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import time
+from datetime import datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -93,18 +93,22 @@ def save_sending(
     )
     if values["cap_day"] and values["cap_week"] and values["cap_week"] < values["cap_day"]:
         raise Invalid({"cap_week": [N_("The limit for a week cannot be below the limit for a day")]})
-    quiet = (ZoneInfo(workspace.time_zone), workspace.quiet_from, workspace.quiet_until)
-    before = sending.quiet_until(clock.now(), *quiet)
     _change(workspace, values)
-    campaign_runs.quiet_hours_changed(workspace, before)
-    db.session.commit()
 
 
 def _change(workspace: Workspace, values: dict[str, Any]) -> None:
+    """Set columns of a client and commit; what waits for the end of its quiet hours follows them."""
+    now = clock.now()
+    before = _quiet_until(workspace, now)
     for name, value in values.items():
         setattr(workspace, name, value)
+    campaign_runs.quiet_hours_changed(workspace.id, before, _quiet_until(workspace, now) or now)
     db.session.commit()
     log.info("client.changed", workspace=workspace.id)
+
+
+def _quiet_until(workspace: Workspace, now: datetime) -> datetime | None:
+    return sending.quiet_until(now, ZoneInfo(workspace.time_zone), workspace.quiet_from, workspace.quiet_until)
 
 
 # --- single answers ------------------------------------------------------------------------------------

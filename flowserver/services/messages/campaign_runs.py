@@ -11,7 +11,6 @@ import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 import structlog
@@ -251,12 +250,10 @@ class _Planner:
         )
 
 
-def quiet_hours_changed(workspace: Any, before: datetime | None) -> None:
-    """Texts that wait for the end of the quiet hours (``before``: when it was) wait for the new one. The caller commits."""
-    zone, now = ZoneInfo(workspace.time_zone), clock.now()
-    after = sending.quiet_until(now, zone, workspace.quiet_from, workspace.quiet_until) or now
+def quiet_hours_changed(workspace_id: int, before: datetime | None, after: datetime) -> None:
+    """Texts that wait for the quiet hours to end at ``before`` wait for ``after`` instead. The caller commits."""
     if before is not None and before != after:
-        waiting = (_M.workspace_id == workspace.id, _M.channel == "sms", _M.state == "planned", _M.due_at == before)
+        waiting = (_M.workspace_id == workspace_id, _M.channel == "sms", _M.state == "planned", _M.due_at == before)
         db.session.execute(sa.update(Message.__table__).where(*waiting).values(due_at=after))
 
 
