@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 
 import pytest
 import sqlalchemy as sa
@@ -318,8 +319,6 @@ def test_the_list_page_asks_the_same_number_of_queries_for_many(db, console, mar
 
 
 def test_every_form_carries_a_token_and_nothing_is_taken_without_one(app, console, marta):
-    import re
-
     pages = [
         ROOT,
         f"{ROOT}/{marta.id}",
@@ -342,3 +341,11 @@ def test_pages_have_no_inline_script_or_style(console, marta):
         text = console.get(path).text
         assert " style=" not in text and "<style" not in text and "onclick" not in text
         assert "<script>" not in text
+
+
+def test_a_form_that_was_not_saved_keeps_what_was_typed_at_a_question_it_does_not_ask(console):
+    typed = {"name": "", "required-phone": "1", "label-phone": "Your mobile", "ask-first_name": "1"}
+    page = console.post("/c/caffe-lume/forms/new", data={**typed, "list_id": "9" * 5000})
+    boxes = dict(re.findall(r'id="((?:ask|required)-\w+)"[^>]*?value="1"( checked)?', page.text))
+    assert page.status_code == 422 and 'value="Your mobile"' in page.text and "Choose the list people join" in page.text
+    assert (boxes["ask-phone"], boxes["required-phone"], boxes["ask-first_name"]) == ("", " checked", " checked")

@@ -16,7 +16,8 @@ from flowserver.domain import people
 from flowserver.errors import Invalid, NotFound
 from flowserver.extensions import db
 from flowserver.models import ContactList, Field, Form, Signup, Workspace
-from flowserver.text import N_, Text
+from flowserver.services.people import lists
+from flowserver.text import N_, Text, whole
 
 LOCALES = ("", "en", "it", "pl")
 CORE = {
@@ -201,10 +202,10 @@ def _name(raw: Any, own_id: int | None) -> str:
 
 
 def _list(raw: Any) -> int:
-    number = int(raw) if isinstance(raw, int) or (isinstance(raw, str) and raw.isdecimal()) else 0
-    if number >= 2**63 or not db.session.scalar(sa.select(ContactList.id).where(ContactList.id == number)):
-        raise Invalid(N_("Choose the list people join"))
-    return number
+    try:
+        return lists.get(raw if isinstance(raw, int) else whole(str(raw)) or 0).id
+    except NotFound:
+        raise Invalid(N_("Choose the list people join")) from None
 
 
 def _fields(raw: Any) -> list[dict[str, Any]]:
