@@ -273,13 +273,11 @@ UNCLICKABLE = N_("The flow “%(flow)s” starts with clicks in this e-mail, but
 
 def _need_links(row: Campaign) -> list[str]:
     """Live flows that start with clicks, or none, in a mail without links: never, or with everybody."""
-    if row.channel != "email" or has_links(row.id):
+    if row.channel != "email":
         return []
-    return [
-        name
-        for name, trigger in usage.starting_points("email_campaign", row.id)
-        if "clicked" in trigger.get("event", "")
-    ]
+    points = usage.starting_points("email_campaign", row.id)
+    waiting = [name for name, trigger in points if "clicked" in trigger.get("event", "")]
+    return [] if not waiting or has_links(row.id) else waiting
 
 
 def _client_findings(row: Campaign) -> list[Finding]:
