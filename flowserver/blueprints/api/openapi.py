@@ -84,35 +84,32 @@ DESCRIPTIONS = {
     500: "Something broke on our side; `reference` names it in our log.",
     503: "Something we need is away. Try again later.",
 }
-IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "Your own id of this request, 1 to 255 visible ASCII characters. Sent again with the same body it"
-    " gets the same answer (with `Idempotent-Replayed: true`), with another one 422, while the first still runs 409.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-}
-CLIENT = {
-    "name": "Flowserver-Client",
-    "in": "header",
-    "required": False,
-    "description": "For keys of the agency: the slug of the client to act for.",
-    "schema": {"type": "string"},
-}
-IF_MATCH = {
-    "name": "If-Match",
-    "in": "header",
-    "required": False,
-    "description": "The ETag it had when you read it: change it only if it is still the same, else 412.",
-    "schema": {"type": "string"},
-}
-IF_NONE_MATCH = {
-    "name": "If-None-Match",
-    "in": "header",
-    "required": False,
-    "description": "The ETag of the content you have: answered with 304 and nothing else while it is the same.",
-    "schema": {"type": "string"},
-}
+
+
+def _header(name: str, description: str, **schema: Any) -> dict[str, Any]:
+    """A header that a request may carry; ``schema`` narrows what stands in it."""
+    return {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": description,
+        "schema": {"type": "string", **schema},
+    }
+
+
+IDEMPOTENCY_KEY = _header(
+    "Idempotency-Key",
+    "Your own id of this request, 1 to 255 visible ASCII characters. Sent again with the same body it gets the same"
+    " answer (with `Idempotent-Replayed: true`), with another one 422, while the first still runs 409.",
+    minLength=1,
+    maxLength=255,
+    pattern="^[!-~]+$",
+)
+CLIENT = _header("Flowserver-Client", "For keys of the agency: the slug of the client to act for.")
+IF_MATCH = _header("If-Match", "The ETag it had when you read it: change it only if it is still the same, else 412.")
+IF_NONE_MATCH = _header(
+    "If-None-Match", "The ETag of the content you have: answered with 304 and nothing else while it is the same."
+)
 ETAG = {
     "ETag": {"description": "Stands for exactly this content.", "schema": {"type": "string"}},
 }
