@@ -22,20 +22,8 @@ from flowserver.services.engine import bulk, engine, flow_state
 log = structlog.get_logger()
 
 _E, _F = Enrollment.__table__.c, Flow.__table__.c
-_LIVE = sa.select(
-    *(
-        _E.id,
-        _E.contact_id,
-        _E.flow_id,
-        _E.version_id,
-        _E.data,
-        _E.event_key,
-        _E.triggered_at,
-        _E.entered_at,
-        _E.awaits,
-    ),
-    *(_E.due_at, _E.held),
-).where(bulk.ids_named(_E.contact_id), _E.due_at.is_not(None))
+_RUN = (_E.id, _E.contact_id, _E.flow_id, _E.version_id, _E.data, _E.event_key, _E.triggered_at, _E.entered_at)
+_LIVE = sa.select(*_RUN, _E.awaits, _E.due_at, _E.held).where(bulk.ids_named(_E.contact_id), _E.due_at.is_not(None))
 FORGIVES = timedelta(minutes=5)  # so soon after the first clicks of a scanner the rest of them have come
 _ENDED = {"due_at": None, "held": False, "awaits": None}
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from werkzeug.routing import IntegerConverter
 
+from flowserver.nodes import catalogue
 from tests.conftest import make_user
 
 from .test_everybody import ids_of
@@ -76,7 +77,7 @@ def pages(app: Any, db: Any, workspace: Any) -> list[str]:
 def test_no_form_of_the_console_breaks_over_nonsense(app, api, workspace, clock, queue, login, db):
     furnish(api)
     browser, forms = login(make_user("admin", "anna@agency.example")), {}
-    for kind in _starting_points():
+    for kind in sorted(catalogue.triggers()):
         for action, values, names in Forms(browser.get(f"/c/{workspace.slug}/flows/new/{kind}").text).found:
             forms[action or f"/c/{workspace.slug}/flows/new/{kind}", frozenset(names)] = (values, names)
     for address in pages(app, db, workspace):
@@ -93,12 +94,6 @@ def test_no_form_of_the_console_breaks_over_nonsense(app, api, workspace, clock,
         for data in tries:
             status = browser.post(action, data=data).status_code
             assert status < 500, (action, data)
-
-
-def _starting_points() -> list[str]:
-    from flowserver.nodes import catalogue
-
-    return sorted(catalogue.triggers())
 
 
 @pytest.mark.parametrize("strange", ["%00", "a%00b", "%FF", "x" * 3000, "..%2f", "9" * 40, "%E2%80%AE"])
