@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -70,8 +71,9 @@ def field_target(field: wtforms.Field) -> str:
 
 
 def _named(field: Any, text: str, shared: bool) -> str:
-    label = str(say(field.label.text))
-    meant = any(word in text.casefold() for word in label.casefold().split() if len(word) > 3) or len(text) > MOST_NAMED
+    label, said = str(say(field.label.text)), text.casefold()
+    whole = re.search(rf"\b{re.escape(label.casefold())}\b", said)  # "Tag" is not meant in "stage"
+    meant = whole or any(word in said for word in label.casefold().split() if len(word) > 3) or len(text) > MOST_NAMED
     return text if meant and not shared else f"{label}: {text}"
 
 
