@@ -133,7 +133,9 @@ class Noticed(fields.Shown):
     """What happened to a message."""
 
     kind = plain.String(
-        metadata={"description": "open, click, delivered, bounced, failed, complained or unsubscribed."}
+        metadata={
+            "description": "open, click, delivered, bounced, failed, complained or unsubscribed; part: of a long SMS."
+        }
     )
     at = plain.DateTime()
     url = plain.String(allow_none=True)
