@@ -239,4 +239,4 @@ def test_the_wizard_puts_a_window_that_is_too_short_at_its_field(web, workspace,
 
 
 def test_without_a_campaign_the_wizard_says_so(web, workspace):
-    assert "No SMS campaign is scheduled or sent yet" in text_of(web.get("/c/caffe-lume/flows/new/sms_activity"))
+    assert "None is scheduled or sent yet" in text_of(web.get("/c/caffe-lume/flows/new/sms_activity"))

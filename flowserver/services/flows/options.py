@@ -177,7 +177,7 @@ SOURCES = {
     "email_campaign": Source(
         lambda: _campaigns("email"),
         N_("Choose an e-mail campaign"),
-        N_("No e-mail campaign is scheduled or sent yet"),
+        N_("None is scheduled or sent yet"),
         N_("a campaign that was cancelled or deleted"),
         N_("There is no e-mail campaign “%(name)s” that is scheduled or sent"),
         N_("Choose an e-mail campaign that is scheduled or sent"),
@@ -186,7 +186,7 @@ SOURCES = {
     "sms_campaign": Source(
         lambda: _campaigns("sms"),
         N_("Choose an SMS campaign"),
-        N_("No SMS campaign is scheduled or sent yet"),
+        N_("None is scheduled or sent yet"),
         N_("a campaign that was cancelled or deleted"),
         N_("There is no SMS campaign “%(name)s” that is scheduled or sent"),
         N_("Choose an SMS campaign that is scheduled or sent"),
